@@ -1,0 +1,153 @@
+"""The words of Mien's services: values that travel between them, and the ports that they offer each other.
+
+Images here are RGB `[height, width, 3] uint8`, upright; faces that were cut out are `[n, side, side, 3] uint8`.
+Boxes and points are pixels of the upright image; a bare float is in [0, 1]. Nothing here knows a transport,
+a framework or a setting. The local objects and the gRPC clients satisfy the same ports, so the gateway cannot tell
+a laptop from a cluster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+EXPRESSIONS = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear")
+ACTION_UNITS = (
+    "AU01", "AU02", "AU04", "AU05", "AU06", "AU07", "AU09", "AU10", "AU12",
+    "AU14", "AU15", "AU17", "AU20", "AU23", "AU25", "AU26", "AU45",
+)  # fmt: skip
+
+FACE_PX = 112  # side of the crops that the expression classifiers take
+
+RGB = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """Pixels of the upright image; may reach over its edge."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """One face found.
+
+    Attributes:
+        score: how sure the detector is that this is a face.
+        landmarks: (x, y) points, or empty: the person's right eye, left eye, nose tip, right and left mouth corner.
+        action_units: intensities by name (`ACTION_UNITS`), or empty where no model for them is installed.
+    """
+
+    box: Box
+    score: float
+    landmarks: tuple[tuple[float, float], ...] = ()
+    action_units: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Seconds. `queue_s` is the wait for a batch, apart from `inference_s`."""
+
+    total_s: float = 0.0
+    detection_s: float = 0.0
+    queue_s: float = 0.0
+    inference_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """What was found in one photo of `width` x `height` pixels.
+
+    Attributes:
+        faces: from left to right by the left edge of the box.
+        crops: `[len(faces), crop_px, crop_px, 3] uint8`, or `[0, 0, 0, 3]` where none were asked for.
+    """
+
+    width: int
+    height: int
+    faces: tuple[Face, ...]
+    crops: RGB
+    timings: Timings = Timings()
+
+
+@dataclass(frozen=True, slots=True)
+class ModelVersion:
+    """A model repository entry and its version folder's number."""
+
+    name: str
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model that can be asked for. `card` is its card.json, read."""
+
+    model: ModelVersion
+    role: str
+    default: bool
+    labels: tuple[str, ...]
+    card: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Classification:
+    """`probabilities` `[n, 7] float32` in the order of `EXPRESSIONS`, each row summing to 1; one row per crop."""
+
+    probabilities: NDArray[np.float32]
+    model: ModelVersion
+    timings: Timings = Timings()
+
+
+@dataclass(frozen=True, slots=True)
+class ClassifiedFace:
+    """A face and what it shows; `probabilities` in the order of `EXPRESSIONS`."""
+
+    face: Face
+    expression: str
+    probabilities: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The gateway's answer about one photo. `model` is None only if no face was found and none was named."""
+
+    width: int
+    height: int
+    faces: tuple[ClassifiedFace, ...]
+    model: ModelVersion | None
+    timings: Timings = Timings()
+
+
+class Detector(Protocol):
+    """Finds faces in a photo's bytes."""
+
+    async def detect(self, image: bytes, *, whole_picture: bool = False, crop_px: int = 0) -> Detection:
+        """Find every face, and cut each out square at `crop_px` (0: no crops).
+
+        With `whole_picture` the picture is one face already: exactly one face, its box the whole picture, score 1.
+
+        Raises:
+            MienError: the bytes are not a picture that may be read (see `errors.Kind`).
+        """
+
+
+class Classifier(Protocol):
+    """Reads the expressions of faces that were cut out."""
+
+    async def classify(self, crops: RGB, *, model: str = "") -> Classification:
+        """Probabilities of `[n, 112, 112, 3] uint8` faces, n ≥ 1; `model` empty = the default one.
+
+        Raises:
+            MienError: unknown model, crops of another size, queue full, deadline exceeded, model unavailable.
+        """
+
+    async def models(self) -> tuple[Model, ...]:
+        """The models that can be asked for."""

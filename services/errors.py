@@ -1,0 +1,85 @@
+"""Every way in which a request can fail: one table, kind → HTTP status, gRPC code, retryable.
+
+Code raises `MienError(kind, sentence)`; the sentence says what to do and is the only text that leaves the process.
+Any other exception is a defect: it is logged, and the caller gets `Kind.INTERNAL` without its text.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """Stable codes: the `code` of a problem+json answer and the `reason` of a gRPC ErrorInfo."""
+
+    NOT_AN_IMAGE = "not_an_image"
+    TRUNCATED_IMAGE = "truncated_image"
+    UNSUPPORTED_FORMAT = "unsupported_format"
+    TOO_MANY_BYTES = "too_many_bytes"
+    TOO_MANY_PIXELS = "too_many_pixels"
+    MALFORMED_REQUEST = "malformed_request"
+    MISSING_IMAGE = "missing_image"
+    BAD_PARAMETER = "bad_parameter"
+    UNKNOWN_MODEL = "unknown_model"
+    NOT_FOUND = "not_found"
+    METHOD_NOT_ALLOWED = "method_not_allowed"
+    UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
+    QUEUE_FULL = "queue_full"
+    DEADLINE_EXCEEDED = "deadline_exceeded"
+    CANCELLED = "cancelled"
+    NOT_READY = "not_ready"
+    UNAVAILABLE = "unavailable"
+    NOT_IMPLEMENTED = "not_implemented"
+    INTERNAL = "internal"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """How a kind appears on each transport. `grpc` is the name of a `grpc.StatusCode`."""
+
+    http: int
+    grpc: str
+    retryable: bool
+    title: str
+
+
+TABLE: dict[Kind, Row] = {
+    Kind.NOT_AN_IMAGE: Row(400, "INVALID_ARGUMENT", False, "The data is not an image"),
+    Kind.TRUNCATED_IMAGE: Row(400, "INVALID_ARGUMENT", False, "The image is truncated or damaged"),
+    Kind.UNSUPPORTED_FORMAT: Row(415, "INVALID_ARGUMENT", False, "The image format is not supported"),
+    Kind.TOO_MANY_BYTES: Row(413, "INVALID_ARGUMENT", False, "The image has too many bytes"),
+    Kind.TOO_MANY_PIXELS: Row(413, "INVALID_ARGUMENT", False, "The image has too many pixels"),
+    Kind.MALFORMED_REQUEST: Row(400, "INVALID_ARGUMENT", False, "The request is malformed"),
+    Kind.MISSING_IMAGE: Row(422, "INVALID_ARGUMENT", False, "The request has no image"),
+    Kind.BAD_PARAMETER: Row(422, "INVALID_ARGUMENT", False, "A parameter is not valid"),
+    Kind.UNKNOWN_MODEL: Row(404, "NOT_FOUND", False, "There is no such model"),
+    Kind.NOT_FOUND: Row(404, "NOT_FOUND", False, "There is no such page"),
+    Kind.METHOD_NOT_ALLOWED: Row(405, "UNIMPLEMENTED", False, "The method is not allowed here"),
+    Kind.UNSUPPORTED_MEDIA_TYPE: Row(415, "INVALID_ARGUMENT", False, "The content type is not supported"),
+    Kind.QUEUE_FULL: Row(429, "RESOURCE_EXHAUSTED", True, "Too many requests are waiting"),
+    Kind.DEADLINE_EXCEEDED: Row(504, "DEADLINE_EXCEEDED", True, "The deadline has passed"),
+    Kind.CANCELLED: Row(499, "CANCELLED", False, "The caller hung up"),
+    Kind.NOT_READY: Row(503, "UNAVAILABLE", True, "The service is starting or stopping"),
+    Kind.UNAVAILABLE: Row(503, "UNAVAILABLE", True, "A service or model behind this one is not available"),
+    Kind.NOT_IMPLEMENTED: Row(501, "UNIMPLEMENTED", False, "Not installed here"),
+    Kind.INTERNAL: Row(500, "INTERNAL", False, "An internal error"),
+}
+
+
+class MienError(Exception):
+    """A failure that the caller may know about.
+
+    Attributes:
+        kind: its row in `TABLE`.
+        detail: one sentence for the caller, what is wrong and what to do; never a path, a key or internal text.
+        field: the request field at fault, or empty.
+        retry_after_s: when a retry may succeed; 0 where it will not, or nobody knows.
+    """
+
+    def __init__(self, kind: Kind, detail: str, *, field: str = "", retry_after_s: float = 0.0) -> None:
+        super().__init__(detail)
+        self.kind = kind
+        self.detail = detail
+        self.field = field
+        self.retry_after_s = retry_after_s

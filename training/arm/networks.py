@@ -1,0 +1,199 @@
+"""ResNet-18 and ARM on ResNet-18: the two expression classifiers, and the graph that is served.
+
+Sizes: B batch, C channels, H W rows and columns, K = 7 expressions. Inside `training/` images are
+luma in [0, 255], `image_B1HW` float32; the served graph takes uint8 RGB, `image_BHWC`.
+
+Sources: ResNet-18: He et al., CVPR 2016. ARM: Shi, Zhu & Liang, "Learning to Amend Facial
+Expression Representation via De-albino and Affinity" (arXiv 2103.10189), written from the paper's description.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+FACE_PX = 112  # side of the square face that the classifiers take
+LUMA_WEIGHTS = (0.299, 0.587, 0.114)  # ITU-R BT.601, as OpenCV's RGB→grey: FER+ was stored as that grey
+
+
+class BasicBlock(nn.Module):
+    """Two 3x3 convolutions and a shortcut; `stride` 2 halves H and W."""
+
+    def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(in_channels, out_channels, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(out_channels)
+        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(out_channels)
+        self.shortcut: nn.Module = nn.Identity()
+        if stride != 1 or in_channels != out_channels:
+            self.shortcut = nn.Sequential(
+                nn.Conv2d(in_channels, out_channels, 1, stride, bias=False), nn.BatchNorm2d(out_channels)
+            )
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        y = F.relu(self.bn1(self.conv1(x_BCHW)))
+        return F.relu(self.bn2(self.conv2(y)) + self.shortcut(x_BCHW))
+
+
+class Backbone(nn.Module):
+    """ResNet-18 without pooling and classifier: luma [B, 1, H, W] → features [B, 512, H/32, W/32] (rounded up).
+
+    Each face is first brought to zero mean and unit deviation of its own luma, so that light and
+    contrast cancel and no other row of the batch plays a part.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(
+            nn.Conv2d(1, 64, 7, 2, 3, bias=False), nn.BatchNorm2d(64), nn.ReLU(), nn.MaxPool2d(3, 2, 1)
+        )
+        stages: list[nn.Module] = []
+        in_channels = 64
+        for out_channels, stride in ((64, 1), (128, 2), (256, 2), (512, 2)):
+            stages += [BasicBlock(in_channels, out_channels, stride), BasicBlock(out_channels, out_channels, 1)]
+            in_channels = out_channels
+        self.stages = nn.Sequential(*stages)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+    def forward(self, luma_B1HW: Tensor) -> Tensor:
+        return self.stages(self.stem(standardise(luma_B1HW)))
+
+
+def standardise(luma_B1HW: Tensor) -> Tensor:
+    """Each image to zero mean, unit standard deviation; a flat image (deviation under 1 of 255) stays near zero."""
+    centred = luma_B1HW - luma_B1HW.mean((1, 2, 3), keepdim=True)
+    return centred / centred.square().mean((1, 2, 3), keepdim=True).add(1.0).sqrt()
+
+
+class ResNet18(nn.Module):
+    """The baseline: backbone, global average pooling, one linear layer. Luma [B, 1, H, W] → logits [B, K]."""
+
+    def __init__(self, classes: int = 7, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.backbone = Backbone()
+        self.dropout = nn.Dropout(dropout)
+        self.fc = nn.Linear(512, classes)
+
+    def forward(self, luma_B1HW: Tensor) -> Tensor:
+        return self.fc(self.dropout(self.backbone(luma_B1HW).mean((2, 3))))
+
+
+class ARM(nn.Module):
+    """ARM on ResNet-18. Luma [B, 1, face_px, face_px] → logits [B, K].
+
+    Feature arrangement (FA): pixel shuffle by 16 lays the 512 channels of one place out as a 16x16 tile, 2 maps.
+    De-albino (DA): one shared 1→1 convolution, kernel 32 = two tiles, stride 8, no padding, then batch norm; the
+    border, eroded by zero padding in the backbone, is covered by fewer windows and so weighs less.
+    Sharing affinity (SA): mean over the 2 maps + alpha x the mean over batch and maps.
+
+    The published SA takes the batch's mean at test time too, so that a face's answer depends on the strangers
+    beside it. As FC is linear, SA adds `alpha * FC(batch mean)` to every row's logits: a shift common to the batch. Training keeps it
+    as published and tracks its running mean; evaluation and export use that constant, so a row depends on itself alone.
+    """
+
+    def __init__(self, classes: int = 7, dropout: float = 0.0, face_px: int = FACE_PX, momentum: float = 0.01) -> None:
+        super().__init__()
+        self.backbone = Backbone()
+        self.arrange = nn.PixelShuffle(16)
+        self.dealbino = nn.Conv2d(1, 1, 32, 8, bias=False)
+        self.bn = nn.BatchNorm2d(2)
+        self.alpha = nn.Parameter(torch.ones(()))
+        side = (16 * ((face_px + 31) // 32) - 32) // 8 + 1
+        self.dropout = nn.Dropout(dropout)
+        self.fc = nn.Linear(side * side, classes)
+        self.momentum = momentum
+        self.register_buffer("shared_mean", torch.zeros(side, side))
+        nn.init.normal_(self.dealbino.weight, std=1 / 32)
+
+    def arranged(self, luma_B1HW: Tensor) -> Tensor:
+        """FA and DA: [B, 2, side, side]."""
+        maps_B2HW = self.arrange(self.backbone(luma_B1HW))
+        batch, channels, height, width = maps_B2HW.shape
+        amended = self.dealbino(maps_B2HW.reshape(batch * channels, 1, height, width))
+        return self.bn(amended.reshape(batch, channels, *amended.shape[2:]))
+
+    def forward(self, luma_B1HW: Tensor) -> Tensor:
+        maps_B2HW = self.arranged(luma_B1HW).float()
+        shared_HW = self.shared_mean
+        if self.training:
+            shared_HW = maps_B2HW.mean((0, 1))
+            with torch.no_grad():
+                self.shared_mean.lerp_(shared_HW, self.momentum)
+        amended_BHW = maps_B2HW.mean(1) + self.alpha * shared_HW
+        return self.fc(self.dropout(amended_BHW.flatten(1)))
+
+
+class FoldedARM(nn.Module):
+    """ARM at evaluation with everything after the backbone folded into one affine map [B, 512*h*w] → [B, K].
+
+    FA, DA, batch norm, the mean over maps, SA with its constant and FC are all affine, so their composition is
+    found exactly by sending the unit vectors through them once. One Gemm instead of a 32x32 convolution that
+    some hardware lacks.
+    """
+
+    def __init__(self, arm: ARM, face_px: int = FACE_PX) -> None:
+        super().__init__()
+        self.backbone = arm.backbone
+        cells = (face_px + 31) // 32
+        width = 512 * cells * cells
+        head = _Head(arm).eval()
+        with torch.no_grad():
+            bias = head(torch.zeros(1, 512, cells, cells))
+            unit = torch.eye(width).reshape(width, 512, cells, cells)
+            weight = torch.cat([head(part) for part in unit.split(1024)]) - bias
+        self.fc = nn.Linear(width, bias.shape[1])
+        self.fc.weight.data = weight.T.contiguous()
+        self.fc.bias.data = bias[0]
+
+    def forward(self, luma_B1HW: Tensor) -> Tensor:
+        return self.fc(self.backbone(luma_B1HW).flatten(1))
+
+
+class _Head(nn.Module):
+    def __init__(self, arm: ARM) -> None:
+        super().__init__()
+        self.arm = arm
+        self.arm.eval()
+
+    def forward(self, features_BCHW: Tensor) -> Tensor:
+        maps = self.arm.arrange(features_BCHW)
+        batch, channels, height, width = maps.shape
+        amended = self.arm.dealbino(maps.reshape(batch * channels, 1, height, width))
+        maps = self.arm.bn(amended.reshape(batch, channels, *amended.shape[2:]))
+        return self.arm.fc((maps.mean(1) + self.arm.alpha * self.arm.shared_mean).flatten(1))
+
+
+class ServedClassifier(nn.Module):
+    """What is exported: uint8 RGB faces [B, 112, 112, 3] → probabilities [B, K], float32, each row summing to 1.
+
+    Luma is taken inside the graph: colour, a tint or a patina never reaches the network, which learnt from grey
+    faces. `temperature` is the calibration found on validation faces (1 = none).
+    """
+
+    def __init__(self, classifier: nn.Module, temperature: float = 1.0) -> None:
+        super().__init__()
+        self.classifier = classifier
+        self.temperature = temperature
+        self.register_buffer("luma_weights", torch.tensor(LUMA_WEIGHTS))
+
+    def forward(self, image_BHWC: Tensor) -> Tensor:
+        luma_BHW = (image_BHWC.float() * self.luma_weights).sum(-1)
+        return torch.softmax(self.classifier(luma_BHW.unsqueeze(1)) / self.temperature, dim=1)
+
+
+def build(method: str, dropout: float = 0.0) -> nn.Module:
+    """The network of a method: `arm` or `resnet18`."""
+    builders = {"arm": ARM, "resnet18": ResNet18}
+    if method not in builders:
+        raise ValueError(f"unknown method {method!r}: choose one of {', '.join(builders)}")
+    return builders[method](dropout=dropout)
+
+
+def served(network: nn.Module, temperature: float = 1.0) -> ServedClassifier:
+    """The network as it is exported: evaluation mode, ARM's head folded."""
+    network = network.eval()
+    return ServedClassifier(FoldedARM(network) if isinstance(network, ARM) else network, temperature).eval()

@@ -1,0 +1,188 @@
+"""Training one of the expression classifiers: batches, losses, optimiser, averaged weights, validation."""
+
+from __future__ import annotations
+
+import copy
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from training import checkpoint, metrics
+from training.arm import losses, networks
+from training.config import Config
+from training.data.augment import augment, resize
+from training.data.faces import FaceTable, Split
+
+
+class ClassificationTask:
+    """`training.task.Task` for `arm` and `resnet18`; `device` decides where it runs, `rank` of `world` which rows it takes."""
+
+    def __init__(self, config: Config, split: Split, device: torch.device, rank: int = 0, world: int = 1) -> None:
+        from pathlib import Path
+
+        torch.manual_seed(config.train.seed)
+        self.config, self.split, self.device, self.rank, self.world = config, split, device, rank, world
+        self.network = networks.build(config.model.method, config.model.dropout)
+        if config.model.init:
+            take_backbone(self.network, checkpoint.load(Path(config.model.init))["weights"])
+        self.network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.averaged = copy.deepcopy(self.network).eval() if config.optimizer.ema else None
+        self.parallel: nn.Module = DistributedDataParallel(self.network) if world > 1 else self.network
+        self.optimizer = _optimizer(self.network, config)
+        self.alpha = torch.tensor(config.loss.alpha, device=device)
+        self.images_per_step = config.train.batch
+        self.steps_per_epoch = len(split.train) // config.train.batch
+        if self.steps_per_epoch == 0:
+            raise ValueError(f"{len(split.train)} training faces do not fill one batch of {config.train.batch}")
+
+    def step(self, epoch: int, step: int) -> dict[str, float]:
+        rows = self._rows(epoch, step)
+        generator = torch.Generator().manual_seed(hash((self.config.train.seed, epoch, step, self.rank)))
+        faces = as_luma(self.split.train.faces[rows], self.device)
+        faces = augment(faces, self.config.train.face_px, self.config.augment, generator)
+        target = torch.from_numpy(self.split.train.targets[rows]).to(self.device)
+        label = torch.from_numpy(self.split.train.labels[rows]).to(self.device)
+        self._set_learning_rate(epoch + step / self.steps_per_epoch)
+        self.network.train()
+        terms = self._backward(faces, target, label)
+        if self.config.optimizer.sam_rho:
+            self._sharpness_aware(faces, target, label)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        self._average(epoch * self.steps_per_epoch + step)
+        return terms
+
+    def validate(self) -> dict[str, float]:
+        probabilities = predict(self._best_network(), self.split.validation, self.config.train.face_px, self.device)
+        labels = self.split.validation.labels
+        scores = metrics.class_scores(metrics.confusion(labels, probabilities.argmax(1), probabilities.shape[1]))
+        accuracy = float((probabilities.argmax(1) == labels).mean())
+        return {
+            "score": accuracy,
+            "accuracy": accuracy,
+            "macro_f1": metrics.macro([score.f1 for score in scores]),
+            "calibration_error": metrics.calibration_error(labels, probabilities),
+        }
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "network": self.network.state_dict(),
+            "averaged": self.averaged.state_dict() if self.averaged else {},
+            "optimizer": self.optimizer.state_dict(),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.network.load_state_dict(state["network"])
+        if self.averaged:
+            self.averaged.load_state_dict(state["averaged"])
+        self.optimizer.load_state_dict(state["optimizer"])
+
+    def weights(self) -> dict[str, Any]:
+        return self._best_network().state_dict()
+
+    def _best_network(self) -> nn.Module:
+        return self.averaged or self.network
+
+    def _rows(self, epoch: int, step: int) -> NDArray[np.intp]:
+        order = np.random.default_rng((self.config.train.seed, epoch)).permutation(len(self.split.train))
+        batch = self.config.train.batch
+        return order[step * batch : (step + 1) * batch][self.rank :: self.world]
+
+    def _backward(self, faces: Tensor, target: Tensor, label: Tensor) -> dict[str, float]:
+        terms = self._losses(faces, target, label)
+        sum(terms.values(), torch.zeros((), device=self.device)).backward()
+        return {name: float(term.detach()) for name, term in terms.items()}
+
+    def _losses(self, faces: Tensor, target: Tensor, label: Tensor) -> dict[str, Tensor]:
+        loss = self.config.loss
+        batch = torch.cat([faces, faces.flip(3)]) if loss.flip else faces
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.config.train.autocast):
+            logits = self.parallel(batch).float()
+        logits, mirrored = logits[: len(faces)], logits[len(faces) :]
+        if loss.kind == "focal":
+            terms = {"focal": losses.focal(logits, label, loss.gamma, self.alpha)}
+        elif loss.kind in ("soft", "hard"):
+            wanted = target if loss.kind == "soft" else nn.functional.one_hot(label, target.shape[1]).float()
+            terms = {"cross_entropy": losses.soft_cross_entropy(logits, wanted)}
+        else:
+            raise ValueError(f"unknown loss {loss.kind!r}: choose soft, hard or focal")
+        if loss.flip:
+            terms["flip"] = loss.flip * losses.flip_consistency(logits, mirrored)
+        return terms
+
+    def _sharpness_aware(self, faces: Tensor, target: Tensor, label: Tensor) -> None:
+        """Replace the gradient by the one at the worst nearby point (SAM, Foret et al., ICLR 2021, eq. 2-3)."""
+        parameters = [p for p in self.network.parameters() if p.grad is not None]
+        norm = torch.stack([p.grad.norm() for p in parameters]).norm()  # type: ignore[union-attr]
+        moves = [p.grad * (self.config.optimizer.sam_rho / (norm + 1e-12)) for p in parameters]  # type: ignore[operator]
+        with torch.no_grad():
+            torch._foreach_add_(parameters, moves)
+        self.optimizer.zero_grad()
+        self._backward(faces, target, label)
+        with torch.no_grad():
+            torch._foreach_sub_(parameters, moves)
+
+    def _set_learning_rate(self, epoch: float) -> None:
+        how, epochs = self.config.optimizer, self.config.train.epochs
+        if how.schedule == "cosine":
+            rise = min(1.0, (epoch + 1e-3) / how.warmup_epochs) if how.warmup_epochs else 1.0
+            factor = rise * 0.5 * (1 + math.cos(math.pi * min(1.0, epoch / epochs)))
+        elif how.schedule == "exponential":
+            factor = how.decay ** int(epoch)
+        else:
+            raise ValueError(f"unknown schedule {how.schedule!r}: choose cosine or exponential")
+        for group in self.optimizer.param_groups:
+            group["lr"] = how.lr * factor
+
+    @torch.no_grad()
+    def _average(self, steps_done: int) -> None:
+        """Exponential moving average; the first steps average faster, so that the random start is forgotten."""
+        if self.averaged is None:
+            return
+        keep = min(self.config.optimizer.ema, (1 + steps_done) / (10 + steps_done))
+        for mean, value in zip(self.averaged.state_dict().values(), self.network.state_dict().values(), strict=True):
+            if mean.dtype.is_floating_point:
+                mean.lerp_(value, 1 - keep)
+            else:
+                mean.copy_(value)
+
+
+def as_luma(faces: NDArray[np.uint8], device: torch.device) -> Tensor:
+    """`[n, side, side] uint8` → [n, 1, side, side] float32 in [0, 255]."""
+    return torch.from_numpy(faces).to(device).unsqueeze(1).float()
+
+
+@torch.inference_mode()
+def predict(network: nn.Module, table: FaceTable, face_px: int, device: torch.device) -> NDArray[np.float32]:
+    """Probabilities `[n, 7]` of every face, in order, in float32 and evaluation mode."""
+    network.eval()
+    parts = []
+    for start in range(0, len(table), 128):
+        faces = resize(as_luma(table.faces[start : start + 128], device), face_px)
+        parts.append(torch.softmax(network(faces.contiguous(memory_format=torch.channels_last)).float(), 1).cpu())
+    return torch.cat(parts).numpy()
+
+
+def take_backbone(network: nn.Module, weights: dict[str, Tensor]) -> None:
+    """Take over another run's backbone, all of it or an error; the head stays as it was initialised."""
+    backbone = {name.removeprefix("backbone."): value for name, value in weights.items() if name.startswith("backbone.")}
+    network.get_submodule("backbone").load_state_dict(backbone, strict=True)
+
+
+def _optimizer(network: nn.Module, config: Config) -> torch.optim.Optimizer:
+    """Weight decay on weights only; norms and biases are left alone."""
+    how = config.optimizer
+    groups = [
+        {"params": [p for p in network.parameters() if p.ndim > 1], "weight_decay": how.weight_decay},
+        {"params": [p for p in network.parameters() if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    if how.kind == "sgd":
+        return torch.optim.SGD(groups, how.lr, momentum=0.9, nesterov=True)
+    if how.kind == "adam":
+        return torch.optim.Adam(groups, how.lr)
+    raise ValueError(f"unknown optimizer {how.kind!r}: choose sgd or adam")

@@ -1,0 +1,129 @@
+"""A training run is one frozen configuration, read from TOML and saved beside the run before it starts.
+
+Paths in a configuration may use `~` and are relative to the working directory. An unknown key is an error, so a
+misspelt one cannot silently train something else.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from training.data.augment import Augmentation
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """`source`: ferplus, rafdb or folder (see `training/data/`). `path`: where it lies. `rows`: use only the first so many
+    training rows (0: all), for a quick try."""
+
+    source: str = "ferplus"
+    path: str = "../shared/data/ferplus"
+    rows: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """`method`: arm or resnet18. `init`: a checkpoint whose backbone is taken over ('' = from scratch)."""
+
+    method: str = "arm"
+    dropout: float = 0.0
+    init: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """`kind`: soft (cross-entropy with the annotators' votes), hard (with the majority label) or focal.
+
+    `alpha`: the focal loss's class weights: 1 number (a scalar, which only scales the loss) or 7 (one per expression).
+    `flip`: weight of the flip consistency, squared distance between the probabilities of a face and its mirror image.
+    """
+
+    kind: str = "soft"
+    gamma: float = 2.0
+    alpha: tuple[float, ...] = (1.0,)
+    flip: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Optimizer:
+    """`kind`: sgd (Nesterov, momentum 0.9) or adam. `schedule`: cosine (to 0, after `warmup_epochs`) or exponential
+    (times `decay` each epoch). `sam_rho`: radius of sharpness-aware minimisation (0 = off; doubles the cost).
+    `ema`: decay per step of the averaged weights that are evaluated and exported (0 = off)."""
+
+    kind: str = "sgd"
+    lr: float = 0.05
+    weight_decay: float = 5e-4
+    schedule: str = "cosine"
+    warmup_epochs: float = 0.5
+    decay: float = 0.9
+    sam_rho: float = 0.0
+    ema: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Train:
+    """`batch` is over all processes together. `autocast`: bf16 where the processor has it, else float32."""
+
+    epochs: int = 16
+    batch: int = 64
+    face_px: int = 112
+    seed: int = 0
+    threads: int = 0
+    autocast: bool = True
+    checkpoint_every_s: float = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Everything that decides a run. `name` is the run's folder under `runs/`."""
+
+    name: str
+    data: Data = field(default_factory=Data)
+    model: Model = field(default_factory=Model)
+    loss: Loss = field(default_factory=Loss)
+    optimizer: Optimizer = field(default_factory=Optimizer)
+    train: Train = field(default_factory=Train)
+    augment: Augmentation = field(default_factory=Augmentation)
+
+
+def load(path: Path) -> Config:
+    """Read a TOML file.
+
+    Raises:
+        ValueError: an unknown key or a value of the wrong type, named with its section.
+    """
+    with path.open("rb") as file:
+        return from_dict({"name": path.stem, **tomllib.load(file)})
+
+
+def from_dict(values: dict[str, Any]) -> Config:
+    return _build(Config, values, "configuration")
+
+
+def as_dict(config: Config) -> dict[str, Any]:
+    return dataclasses.asdict(config)
+
+
+def _build(kind: Any, values: dict[str, Any], where: str) -> Any:
+    hints = get_type_hints(kind)
+    unknown = sorted(set(values) - set(hints))
+    if unknown:
+        raise ValueError(f"{where}: unknown key {unknown[0]!r}; known are {', '.join(hints)}")
+    built: dict[str, Any] = {}
+    for key, value in values.items():
+        hint = hints[key]
+        if dataclasses.is_dataclass(hint):
+            built[key] = _build(hint, value, key)
+        elif hint == tuple[float, ...]:
+            built[key] = tuple(float(item) for item in (value if isinstance(value, (list, tuple)) else [value]))
+        elif hint is float and isinstance(value, int) and not isinstance(value, bool):
+            built[key] = float(value)
+        elif type(value) is not hint:
+            raise ValueError(f"{where}: {key} must be {hint.__name__}, not {value!r}")
+        else:
+            built[key] = value
+    return kind(**built)

@@ -1,0 +1,51 @@
+"""Labelled faces in memory: what every reader in this folder returns and every classifier task trains on."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+EXPRESSIONS = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear")
+
+
+@dataclass(frozen=True, slots=True)
+class FaceTable:
+    """n faces of one side length.
+
+    Attributes:
+        faces: luma `[n, side, side] uint8`, square, as tightly framed as the source frames them.
+        targets: `[n, 7] float32`, each row a distribution over `EXPRESSIONS` (one-hot where there was one label).
+        labels: `[n] int64`, the majority class, for scores; not always `targets.argmax` (ties, see the reader).
+    """
+
+    faces: NDArray[np.uint8]
+    targets: NDArray[np.float32]
+    labels: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.faces)
+
+    def take(self, rows: NDArray[np.intp]) -> FaceTable:
+        return FaceTable(self.faces[rows], self.targets[rows], self.labels[rows])
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """The training rows, and the rows on which models are chosen. A test split never comes here."""
+
+    train: FaceTable
+    validation: FaceTable
+
+
+def one_hot(labels: NDArray[np.int64]) -> NDArray[np.float32]:
+    """`[n]` class indices → `[n, 7]` float32."""
+    return np.eye(len(EXPRESSIONS), dtype=np.float32)[labels]
+
+
+def held_out(person: str, fraction: float) -> bool:
+    """Whether a person belongs to validation: a stable function of the name, so that no person is on both sides."""
+    digest = hashlib.sha256(person.encode()).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64 < fraction
