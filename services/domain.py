@@ -8,7 +8,7 @@ a laptop from a cluster.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -24,6 +24,11 @@ ACTION_UNITS = (
 FACE_PX = 112  # side of the crops that the expression classifiers take
 
 RGB = NDArray[np.uint8]
+
+
+def top_expression(probabilities: Sequence[float]) -> str:
+    """The most probable of the seven, the first in Mien's order at a tie."""
+    return EXPRESSIONS[max(range(len(EXPRESSIONS)), key=probabilities.__getitem__)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,12 +122,12 @@ class ClassifiedFace:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The gateway's answer about one photo. `model` is None only if no face was found and none was named."""
+    """The gateway's answer about one photo; `model` is the one that answered, or would have had there been a face."""
 
     width: int
     height: int
     faces: tuple[ClassifiedFace, ...]
-    model: ModelVersion | None
+    model: ModelVersion
     timings: Timings = Timings()
 
 

@@ -2,7 +2,8 @@
 
 A run's folder holds `config.json` (written first), `metrics.jsonl` (a line per epoch), `last.pt` (to resume) and
 `best.pt` (the weights with the highest validation score). Starting a run again continues it; a changed configuration
-is refused. Under `torchrun` every process runs this loop; process 0 alone writes.
+is refused. Under `torchrun` every process runs this loop; process 0 alone validates, writes and decides when to stop,
+and the others wait for it.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 import torch.distributed as dist
@@ -22,6 +25,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from training import checkpoint
 from training.config import Config, as_dict
 from training.task import Task
+
+# While process 0 validates, the others wait in a collective call. torchrun ends them all if one dies, so a long wait is
+# never a hang, and a short limit would only kill a run with a large validation set.
+LONGEST_WAIT = timedelta(days=1)
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +48,26 @@ def join() -> Process:
     local = int(os.environ.get("LOCAL_RANK", 0))
     device = torch.device("cuda", local) if gpu else torch.device("cpu")
     world = int(os.environ.get("WORLD_SIZE", 1))
+    if gpu:
+        torch.cuda.set_device(device)
     if world > 1 and not dist.is_initialized():
-        dist.init_process_group("nccl" if gpu else "gloo")
+        dist.init_process_group("nccl" if gpu else "gloo", timeout=LONGEST_WAIT)
     return Process(int(os.environ.get("RANK", 0)), world, device)
+
+
+def leave() -> None:
+    """Part from the other processes; call it once, when nothing more is to be trained."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
+
+
+def _as_first(value: T, process: Process) -> T:
+    """What process 0 holds, on every process; waits for process 0."""
+    if process.world == 1:
+        return value
+    held = [value]
+    dist.broadcast_object_list(held, src=0, device=process.device)
+    return held[0]
 
 
 def run(config: Config, build: Callable[[Process], Task], folder: Path, stop_after_s: float = 0) -> dict[str, float]:
@@ -76,7 +102,8 @@ def run(config: Config, build: Callable[[Process], Task], folder: Path, stop_aft
     with _progress(first) as progress:
         bar = progress.add_task(config.name, total=config.train.epochs * task.steps_per_epoch, text="")
         while epoch < config.train.epochs:
-            epoch_started, first_step = time.monotonic(), step
+            # A run that stopped after an epoch's last step comes here only to validate: no step, no rate.
+            epoch_started, first_step, rate = time.monotonic(), step, 0.0
             while step < task.steps_per_epoch:
                 for name, value in task.step(epoch, step).items():
                     totals[name] = totals.get(name, 0.0) + value
@@ -85,8 +112,10 @@ def run(config: Config, build: Callable[[Process], Task], folder: Path, stop_aft
                 rate = (step - first_step) * task.images_per_step / (now - epoch_started)
                 losses = "  ".join(f"{name} {value / step:.3f}" for name, value in totals.items())
                 done = epoch * task.steps_per_epoch + step
-                progress.update(bar, completed=done, text=f"epoch {epoch + 1}/{config.train.epochs}  {rate:.0f} images/s  {losses}")
-                over = stop_after_s and now - started > stop_after_s
+                text = f"epoch {epoch + 1}/{config.train.epochs}  {rate:.0f} images/s  {losses}"
+                progress.update(bar, completed=done, text=text)
+                # One clock decides: a process that stopped alone would leave the others waiting for its gradients.
+                over = bool(stop_after_s) and _as_first(now - started > stop_after_s, process)
                 if over or now - saved > config.train.checkpoint_every_s:
                     save()
                     saved = now
@@ -99,10 +128,12 @@ def run(config: Config, build: Callable[[Process], Task], folder: Path, stop_aft
             if first:
                 with (folder / "metrics.jsonl").open("a") as log:
                     log.write(json.dumps(line) + "\n")
-                progress.console.print("  ".join(f"{k} {v:.4f}" if isinstance(v, float) else f"{k} {v}" for k, v in line.items()))
+                shown = (f"{k} {v:.4f}" if isinstance(v, float) else f"{k} {v}" for k, v in line.items())
+                progress.console.print("  ".join(shown))
                 if scores["score"] > best.get("score", -1.0):
                     best = {"epoch": float(epoch), **scores}
                     checkpoint.save(folder / "best.pt", {"weights": task.weights(), "scores": best})
+            best = _as_first(best, process)
             save()
             saved = time.monotonic()
     return best

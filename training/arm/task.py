@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,15 +17,15 @@ from training import checkpoint, metrics
 from training.arm import losses, networks
 from training.config import Config
 from training.data.augment import augment, resize
-from training.data.faces import FaceTable, Split
+from training.data.faces import EXPRESSIONS, FaceTable, Split
 
 
 class ClassificationTask:
-    """`training.task.Task` for `arm` and `resnet18`; `device` decides where it runs, `rank` of `world` which rows it takes."""
+    """`training.task.Task` for `arm` and `resnet18`; it runs on `device` and takes the rows of `rank` of `world`."""
 
     def __init__(self, config: Config, split: Split, device: torch.device, rank: int = 0, world: int = 1) -> None:
-        from pathlib import Path
-
+        if len(config.loss.alpha) not in (1, len(EXPRESSIONS)):
+            raise ValueError(f"loss: alpha must be 1 number or {len(EXPRESSIONS)}, not {len(config.loss.alpha)}")
         torch.manual_seed(config.train.seed)
         self.config, self.split, self.device, self.rank, self.world = config, split, device, rank, world
         self.network = networks.build(config.model.method, config.model.dropout)
@@ -42,7 +43,9 @@ class ClassificationTask:
 
     def step(self, epoch: int, step: int) -> dict[str, float]:
         rows = self._rows(epoch, step)
-        generator = torch.Generator().manual_seed(hash((self.config.train.seed, epoch, step, self.rank)))
+        seed = hash((self.config.train.seed, epoch, step, self.rank))  # of integers alone: the same in every process
+        torch.manual_seed(seed)  # dropout draws from the global generator, so that too starts anew at each step
+        generator = torch.Generator().manual_seed(seed)
         faces = as_luma(self.split.train.faces[rows], self.device)
         faces = augment(faces, self.config.train.face_px, self.config.augment, generator)
         target = torch.from_numpy(self.split.train.targets[rows]).to(self.device)
@@ -120,12 +123,13 @@ class ClassificationTask:
         parameters = [p for p in self.network.parameters() if p.grad is not None]
         norm = torch.stack([p.grad.norm() for p in parameters]).norm()  # type: ignore[union-attr]
         moves = [p.grad * (self.config.optimizer.sam_rho / (norm + 1e-12)) for p in parameters]  # type: ignore[operator]
+        before = [p.detach().clone() for p in parameters]
         with torch.no_grad():
             torch._foreach_add_(parameters, moves)
         self.optimizer.zero_grad()
         self._backward(faces, target, label)
         with torch.no_grad():
-            torch._foreach_sub_(parameters, moves)
+            torch._foreach_copy_(parameters, before)  # adding and subtracting a move would not be exact
 
     def _set_learning_rate(self, epoch: float) -> None:
         how, epochs = self.config.optimizer, self.config.train.epochs
@@ -170,7 +174,8 @@ def predict(network: nn.Module, table: FaceTable, face_px: int, device: torch.de
 
 def take_backbone(network: nn.Module, weights: dict[str, Tensor]) -> None:
     """Take over another run's backbone, all of it or an error; the head stays as it was initialised."""
-    backbone = {name.removeprefix("backbone."): value for name, value in weights.items() if name.startswith("backbone.")}
+    prefix = "backbone."
+    backbone = {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
     network.get_submodule("backbone").load_state_dict(backbone, strict=True)
 
 

@@ -1,0 +1,62 @@
+# Every target does all of its own set-up; nothing else is needed but Python 3.11+ and make.
+PYTHON ?= python3
+BIN := .venv/bin
+TRAIN_BIN := .venv-train/bin
+BACKEND ?= embedded
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.PHONY: help run test test-serving test-training lint proto bench train clean
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 18
+
+run: .venv/serving ## start gateway, detection and classification in one process
+	@exec $(BIN)/mien serve all
+
+test: lint test-serving test-training ## install what the tests need and run them all
+
+test-serving: .venv/dev ## tests of everything but training, where torch cannot be imported
+	$(BIN)/python -m pytest tests --ignore tests/training
+
+test-training: .venv-train/dev ## tests of training (torch)
+	$(TRAIN_BIN)/python -m pytest tests/training
+
+lint: .venv/dev ## format, lint, types, import rules, proto lint, drift of the generated code
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	cd proto && ../$(BIN)/buf lint
+	$(BIN)/python -m tests.proto_drift
+
+proto: .venv/dev ## generate mien/v1 from proto/
+	$(BIN)/python -m grpc_tools.protoc -Iproto --python_out=. --pyi_out=. --grpc_python_out=. proto/mien/v1/mien.proto
+
+bench: .venv/dev ## measure the gateway against the in-process pipeline; writes the README's figures
+	$(BIN)/python -m tests.load.bench --write README.md
+
+train: .venv-train/dev ## train, export and report the shipped classifier: make train CONFIG=training/configs/ferplus_arm.toml
+	$(TRAIN_BIN)/mien train $(CONFIG)
+
+clean: ## remove the virtual environments and caches (never runs/ or model_repository/)
+	rm -rf .venv .venv-train .mypy_cache .ruff_cache .pytest_cache .import_linter_cache *.egg-info
+
+.venv/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Mien needs Python 3.11 or newer; set PYTHON=python3.12, say")'
+	$(PYTHON) -m venv .venv
+
+.venv-train/bin/python:
+	$(PYTHON) -m venv .venv-train
+
+# Stamps: an environment is made again when its description changes.
+.venv/serving: pyproject.toml | .venv/bin/python
+	$(BIN)/pip install --quiet --editable '.[cpu]'
+	@touch $@
+
+.venv/dev: pyproject.toml | .venv/bin/python
+	$(BIN)/pip install --quiet --editable '.[cpu,dev]'
+	@touch $@ .venv/serving
+
+.venv-train/dev: pyproject.toml | .venv-train/bin/python
+	$(TRAIN_BIN)/pip install --quiet --editable '.[train,dev]'
+	@touch $@

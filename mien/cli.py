@@ -1,0 +1,99 @@
+"""The command `mien`. A verb's module is loaded when the verb is called; one whose extra is missing says which."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Reads facial expressions in photographs of statues and of people. "
+    "An expression shown is not an emotion felt.",
+)
+ERRORS = Console(stderr=True, highlight=False)
+
+
+@app.command()
+def serve(
+    role: Annotated[str, typer.Argument(help="all, gateway, detection or classification")] = "all",
+) -> None:
+    """Run the services; settings are MIEN_* environment variables (.env.example)."""
+    try:
+        from pydantic import ValidationError
+
+        from services import app as services_app
+        from services.inference.repository import RepositoryError
+        from services.settings import Settings
+    except ModuleNotFoundError as error:
+        raise _missing("cpu", error) from None
+    roles = services_app.ROLES if role == "all" else (role,)
+    if not set(roles) <= set(services_app.ROLES):
+        raise _refusal(f"there is no service {role!r}: choose all, {', '.join(services_app.ROLES)}")
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        lines = [f"MIEN_{'_'.join(map(str, item['loc'])).upper()}: {item['msg']}" for item in error.errors()]
+        raise _refusal("; ".join(lines)) from None
+
+    def announce() -> None:
+        if "gateway" in roles:
+            url = f"http://{settings.host}:{settings.gateway_rest_port}"
+            ERRORS.print(f"\nMien answers at [bold]{url}[/]  (docs at {url}/docs, metrics at {url}/metrics). Try:\n")
+            ERRORS.print(f"  curl -F image=@photo.jpg {url}/v1/classify\n\nCtrl-C stops it.\n", soft_wrap=True)
+
+    try:
+        asyncio.run(services_app.serve(settings, roles, announce))
+    except (OSError, RepositoryError) as error:
+        raise _refusal(str(error)) from None
+
+
+@app.command()
+def classify(
+    photo: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="a photo")],
+    gateway: Annotated[str, typer.Option(help="host:port of a gateway's gRPC")] = "127.0.0.1:50051",
+    model: Annotated[str, typer.Option(help="a model's name; empty: the default one")] = "",
+    whole_picture: Annotated[bool, typer.Option(help="the picture is one face already")] = False,
+) -> None:
+    """Ask a running gateway what the faces of a photo show."""
+    from mien.client import CallError, Client
+    from mien.tables import faces_table
+
+    with Client(gateway) as client:
+        try:
+            reply = client.classify(photo.read_bytes(), model=model, whole_picture=whole_picture)
+        except CallError as error:
+            raise _refusal(f"{error.detail} ({error.code})") from None
+    Console().print(faces_table(reply))
+
+
+def _training() -> typer.Typer:
+    """The verbs of training; without the extra `train`, one sentence stands in for each."""
+    from mien import cli_training
+
+    return cli_training.app
+
+
+def _missing(extra: str, error: ModuleNotFoundError) -> typer.Exit:
+    return _refusal(f"this verb needs the extra {extra!r} ({error.name} is not installed): pip install 'mien[{extra}]'")
+
+
+def _refusal(sentence: str) -> typer.Exit:
+    """One sentence on standard error, and exit status 2."""
+    ERRORS.print(f"mien: {sentence}", style="red", markup=False, soft_wrap=True)
+    return typer.Exit(2)
+
+
+def main() -> None:
+    """The console script."""
+    for command in _training().registered_commands:
+        app.registered_commands.append(command)
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,215 @@
+"""The composition root: the only place that reads settings and chooses implementations.
+
+`mien serve all` wires objects in one process; `mien serve gateway` (or detection, or classification) runs one service
+and wires gRPC channels to the others. Nobody else can tell the difference.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from functools import partial
+
+import grpc
+from fastapi import APIRouter
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from services.chassis import logs, rest, rpc, server
+from services.chassis.admission import Admission
+from services.classification import rest as classification_rest
+from services.classification import rpc as classification_rpc
+from services.classification.classifier import ExpressionClassifier
+from services.detection import rest as detection_rest
+from services.detection import rpc as detection_rpc
+from services.detection.cascade import CascadeFinder
+from services.detection.detector import FaceDetector
+from services.detection.yunet import YuNetFinder
+from services.domain import Classifier, Detector
+from services.gateway import rest as gateway_rest
+from services.gateway import rpc as gateway_rpc
+from services.gateway.pipeline import Pipeline
+from services.images import ImageLimits
+from services.inference.embedded import EmbeddedBackend
+from services.metrics import Metrics
+from services.settings import Settings
+
+LOG = logging.getLogger("mien.app")
+ROLES = ("gateway", "detection", "classification")
+VERSION = importlib.metadata.version("mien")
+
+
+@dataclass(slots=True)
+class Parts:
+    """What was wired: the services to run, what to start before serving, what must be ready, what to close after."""
+
+    services: list[server.Service] = field(default_factory=list)
+    start: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+    ready: dict[str, Callable[[], Awaitable[bool]]] = field(default_factory=dict)
+    close: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+
+
+def wire(settings: Settings, roles: tuple[str, ...], lifecycle: server.Lifecycle) -> Parts:
+    """Wire the services of `roles` (some of `ROLES`) by objects where both ends are here, by channels where not."""
+    parts = Parts()
+    metrics = Metrics(VERSION)
+    limits = ImageLimits(settings.max_image_bytes, settings.max_image_pixels)
+    detector: Detector
+    classifier: Classifier
+
+    if "detection" in roles:
+        detector = _detector(settings, limits, parts)
+    elif "gateway" in roles:
+        channel = _channel(settings.detection_address, settings, parts)
+        detector = detection_rpc.RemoteDetector(channel)
+        parts.ready["detection"] = partial(_serving, channel)
+    if "classification" in roles:
+        classifier = _classifier(settings, metrics, parts)
+    elif "gateway" in roles:
+        channel = _channel(settings.classification_address, settings, parts)
+        classifier = classification_rpc.RemoteClassifier(channel)
+        parts.ready["classification"] = partial(_serving, channel)
+
+    async def readiness() -> dict[str, bool]:
+        return {"process": lifecycle.serving} | {name: await check() for name, check in parts.ready.items()}
+
+    make = partial(_service, settings, metrics, readiness)
+    if "gateway" in roles:
+        pipeline = Pipeline(detector, classifier, metrics)
+        parts.services.append(
+            make(
+                "gateway",
+                gateway_rest.routes(pipeline, limits.max_bytes),
+                gateway_rpc.NAMES,
+                partial(gateway_rpc.register, pipeline, limits.max_bytes),
+            )
+        )
+    if "detection" in roles:
+        routes = detection_rest.routes(detector, limits.max_bytes)
+        parts.services.append(make("detection", routes, detection_rpc.NAMES, partial(detection_rpc.register, detector)))
+    if "classification" in roles:
+        routes = classification_rest.routes(classifier, limits)
+        parts.services.append(
+            make("classification", routes, classification_rpc.NAMES, partial(classification_rpc.register, classifier))
+        )
+    return parts
+
+
+async def serve(settings: Settings, roles: tuple[str, ...], announce: Callable[[], None]) -> None:
+    """Run the services of `roles` until SIGTERM or Ctrl-C; `announce` is called when they answer.
+
+    Raises:
+        OSError: a port is taken.
+        RepositoryError: the model repository is not one; the sentence says what is wrong.
+    """
+    logs.configure(settings.log_level, settings.log_format)
+    lifecycle = server.Lifecycle()
+    parts = wire(settings, roles, lifecycle)
+
+    async def start() -> None:
+        for step in parts.start:
+            await step()
+
+    async def close() -> None:
+        async with AsyncExitStack() as stack:  # each is closed, even if another fails to
+            for step in parts.close:
+                stack.push_async_callback(step)
+
+    await server.run(
+        parts.services,
+        host=settings.host,
+        drain_s=settings.drain_s,
+        max_message_bytes=_max_message_bytes(settings),
+        lifecycle=lifecycle,
+        start=start,
+        close=close,
+        announce=announce,
+    )
+
+
+def _detector(settings: Settings, limits: ImageLimits, parts: Parts) -> Detector:
+    yunet = settings.yunet_model
+    finder = CascadeFinder if yunet is None else partial(YuNetFinder, yunet)
+    detector = FaceDetector(finder, limits, settings.detection_workers)
+    parts.start.append(detector.warm)
+
+    async def close() -> None:
+        detector.close()
+
+    parts.close.append(close)
+    return detector
+
+
+def _classifier(settings: Settings, metrics: Metrics, parts: Parts) -> Classifier:
+    backend = EmbeddedBackend(settings.model_repository, metrics)
+
+    async def start() -> None:
+        await backend.start()
+        for spec in backend.specs().values():
+            metrics.models.labels(spec.name, str(spec.version)).set(1)
+
+    async def ready() -> bool:
+        return backend.ready()
+
+    parts.start.append(start)
+    parts.ready["models"] = ready
+    parts.close.append(backend.close)
+    return ExpressionClassifier(backend, settings.default_classifier)
+
+
+def _service(
+    settings: Settings,
+    metrics: Metrics,
+    readiness: rest.Readiness,
+    name: str,
+    routes: APIRouter,
+    rpc_names: tuple[str, ...],
+    register: Callable[[grpc.aio.Server], None],
+) -> server.Service:
+    admission = Admission(settings.max_in_flight)
+    return server.Service(
+        name,
+        rest.build(
+            name,
+            routes,
+            version=VERSION,
+            metrics=metrics,
+            readiness=readiness,
+            admission=admission,
+            timeout_s=settings.timeout_s,
+        ),
+        getattr(settings, f"{name}_rest_port"),
+        getattr(settings, f"{name}_rpc_port"),
+        rpc_names,
+        register,
+        (rpc.Edge(name, metrics, admission, settings.timeout_s),),
+    )
+
+
+def _channel(address: str, settings: Settings, parts: Parts) -> grpc.aio.Channel:
+    size = _max_message_bytes(settings)
+    channel = grpc.aio.insecure_channel(
+        address, options=[("grpc.max_receive_message_length", size), ("grpc.max_send_message_length", size)]
+    )
+
+    async def close() -> None:
+        await channel.close()
+
+    parts.close.append(close)
+    return channel
+
+
+async def _serving(channel: grpc.aio.Channel) -> bool:
+    """Whether the service at the other end says that it serves."""
+    try:
+        reply = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=1.0)
+    except grpc.aio.AioRpcError:
+        return False
+    return bool(reply.status == health_pb2.HealthCheckResponse.SERVING)
+
+
+def _max_message_bytes(settings: Settings) -> int:
+    """A picture, or the crops of a crowd."""
+    return max(2 * settings.max_image_bytes, 32 * 1024 * 1024)

@@ -1,0 +1,35 @@
+"""Admission: how many unary calls a service answers at once. One more is refused at once, never queued."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from services.errors import Kind, MienError
+
+
+class Admission:
+    """At most `limit` calls at once; for one event loop."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.in_flight = 0
+
+    @contextmanager
+    def admitted(self) -> Iterator[None]:
+        """Hold a place for as long as the block runs.
+
+        Raises:
+            MienError: QUEUE_FULL if all places are taken.
+        """
+        if self.in_flight >= self.limit:
+            raise MienError(
+                Kind.QUEUE_FULL,
+                f"{self.limit} requests are being answered already. Wait and try again.",
+                retry_after_s=1.0,
+            )
+        self.in_flight += 1
+        try:
+            yield
+        finally:
+            self.in_flight -= 1

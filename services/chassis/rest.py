@@ -1,0 +1,206 @@
+"""What every REST service shares: request ids, deadlines, admission, access lines, metrics, problems, probes.
+
+A service brings its routes; `build` puts the chassis around them. Written as plain ASGI, so that a body is not
+buffered on the way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
+
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.responses import JSONResponse, RedirectResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from services import calls
+from services.chassis import logs, problems
+from services.chassis.admission import Admission
+from services.domain import Timings
+from services.errors import Kind, MienError
+from services.metrics import CONTENT_TYPE, Metrics
+
+LOG = logging.getLogger("mien.rest")
+
+Readiness = Callable[[], Awaitable[dict[str, bool]]]
+T = TypeVar("T")
+
+
+def build(
+    service: str,
+    routes: APIRouter,
+    *,
+    version: str,
+    metrics: Metrics,
+    readiness: Readiness,
+    admission: Admission,
+    timeout_s: float,
+) -> FastAPI:
+    """A service's REST application.
+
+    Args:
+        service: its activity: gateway, detection, classification or generation.
+        readiness: what must be ready, by name.
+        timeout_s: the longest that a call may take; a caller may ask for less with the header `Request-Timeout`.
+    """
+    app = FastAPI(
+        title=f"Mien {service}",
+        version=version,
+        description="Facial expressions in photographs of statues and of people. "
+        "An expression shown is not an emotion felt.",
+        redoc_url=None,
+    )
+    problems.install(app)
+    app.include_router(routes)
+    app.include_router(_probes(metrics, readiness))
+    app.add_middleware(_Edge, service=service, metrics=metrics, admission=admission, timeout_s=timeout_s)
+    return app
+
+
+def _probes(metrics: Metrics, readiness: Readiness) -> APIRouter:
+    router = APIRouter(tags=["operation"])
+
+    @router.get("/livez", summary="The process lives")
+    async def livez() -> dict[str, str]:
+        return {"status": "alive"}
+
+    @router.get("/readyz", summary="Models are loaded and warm, and the service is not stopping")
+    async def readyz() -> JSONResponse:
+        checks = await readiness()
+        ready = all(checks.values())
+        return JSONResponse({"status": "ready" if ready else "not ready", "checks": checks}, 200 if ready else 503)
+
+    @router.get("/metrics", summary="Prometheus metrics", response_class=Response)
+    async def exposition() -> Response:
+        return Response(metrics.exposition(), media_type=CONTENT_TYPE)
+
+    @router.get("/", include_in_schema=False)
+    async def door() -> RedirectResponse:
+        return RedirectResponse("/docs")
+
+    return router
+
+
+class _Edge:
+    """The outermost layer of a call: id, deadline, admission, one access line, RED metrics; nothing leaks past it."""
+
+    def __init__(self, app: ASGIApp, service: str, metrics: Metrics, admission: Admission, timeout_s: float) -> None:
+        self.app, self.service, self.metrics = app, service, metrics
+        self.admission, self.timeout_s = admission, timeout_s
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        headers = {key.lower(): value.decode("latin-1") for key, value in scope["headers"]}
+        started, status = time.perf_counter(), 500
+        in_flight = self.metrics.in_flight.labels(self.service, "rest")
+
+        with calls.answering(calls.new_id(headers.get(b"x-request-id")), self.timeout_s) as call:
+
+            async def answer(message: Message) -> None:
+                nonlocal status
+                if message["type"] == "http.response.start":
+                    status = message["status"]
+                    message["headers"] = [
+                        *message["headers"],
+                        (b"x-request-id", call.request_id.encode()),
+                        (b"x-content-type-options", b"nosniff"),
+                    ]
+                await send(message)
+
+            in_flight.inc()
+            try:
+                await self._answer(scope, receive, answer, headers.get(b"request-timeout"), call)
+            except Exception:
+                LOG.exception("a defect", extra={"fields": {"request_id": call.request_id}})
+                await problems.problem(internal())(scope, receive, answer)
+            finally:
+                in_flight.dec()
+                self._record(scope, call, status, time.perf_counter() - started)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, wanted: str | None, call: calls.Call) -> None:
+        try:
+            if wanted is not None:
+                call.deadline = min(call.deadline, time.monotonic() + _seconds(wanted))
+            if not scope["path"].startswith("/v1/"):
+                await self.app(scope, receive, send)  # probes and metrics must answer under load
+                return
+            with self.admission.admitted():
+                await self.app(scope, receive, send)
+        except MienError as error:
+            await problems.problem(error)(scope, receive, send)
+
+    def _record(self, scope: Scope, call: calls.Call, status: int, seconds: float) -> None:
+        route = getattr(scope.get("route"), "path", "unmatched")  # the template: a closed set
+        self.metrics.requests.labels(self.service, "rest", route, str(status)).inc()
+        self.metrics.request_duration.labels(self.service, "rest", route).observe(seconds)
+        if route.startswith("/v1/"):
+            logs.access(
+                request_id=call.request_id,
+                service=self.service,
+                transport="rest",
+                method=route,
+                status=status,
+                seconds=round(seconds, 4),
+                **call.notes,
+            )
+
+
+def internal() -> MienError:
+    return MienError(Kind.INTERNAL, "Something went wrong on our side. Quote the request id when you report it.")
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < 86400:
+        raise MienError(
+            Kind.BAD_PARAMETER, "The header Request-Timeout must be a number of seconds.", field="Request-Timeout"
+        )
+    return seconds
+
+
+async def attended(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """Run the work until it ends, its deadline passes or its caller hangs up. The body must have been read.
+
+    Raises:
+        MienError: DEADLINE_EXCEEDED or CANCELLED; the work is cancelled then.
+    """
+    task = asyncio.ensure_future(work)
+    departure = asyncio.ensure_future(_departed(request))
+    try:
+        await asyncio.wait({task, departure}, timeout=calls.remaining_s(), return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            return task.result()
+        if departure.done():
+            raise MienError(Kind.CANCELLED, "The caller hung up.")
+        raise MienError(
+            Kind.DEADLINE_EXCEEDED,
+            "The answer was not ready in time. Allow more time, or try again when there is less to do.",
+        )
+    finally:
+        for unfinished in (task, departure):
+            unfinished.cancel()
+        await asyncio.gather(task, departure, return_exceptions=True)
+
+
+async def _departed(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def server_timing(timings: Timings) -> dict[str, str]:
+    """The `Server-Timing` header, in milliseconds as the standard wants; the wait for a batch apart from inference."""
+    parts = {
+        "total": timings.total_s,
+        "detection": timings.detection_s,
+        "queue": timings.queue_s,
+        "inference": timings.inference_s,
+    }
+    return {"Server-Timing": ", ".join(f"{name};dur={seconds * 1000:.2f}" for name, seconds in parts.items())}

@@ -1,0 +1,144 @@
+"""What every gRPC service shares: request ids, deadlines, admission, access lines, metrics, rich status errors.
+
+On the server an interceptor puts these around each unary method; on the client `Stub` calls pass id and deadline on
+and turn a rich status back into the `MienError` that it was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import grpc
+from google.protobuf import any_pb2, duration_pb2
+from google.rpc import code_pb2, error_details_pb2, status_pb2
+from grpc_status import rpc_status
+
+from services import calls
+from services.chassis import logs
+from services.chassis.admission import Admission
+from services.errors import TABLE, Kind, MienError
+from services.metrics import Metrics
+
+LOG = logging.getLogger("mien.rpc")
+DOMAIN = "mien"
+_MARGIN_S = 0.005  # what a reply needs to travel back
+
+
+class Edge(grpc.aio.ServerInterceptor):  # type: ignore[misc]
+    """The outermost layer of a unary call. Health and reflection pass untouched."""
+
+    def __init__(self, service: str, metrics: Metrics, admission: Admission, timeout_s: float) -> None:
+        self.service, self.metrics, self.admission, self.timeout_s = service, metrics, admission, timeout_s
+
+    async def intercept_service(
+        self, continuation: Callable[[Any], Awaitable[Any]], details: grpc.HandlerCallDetails
+    ) -> Any:
+        handler = await continuation(details)
+        if handler is None or handler.unary_unary is None or not details.method.startswith("/mien."):
+            return handler
+        inner, method = handler.unary_unary, details.method.rpartition("/")[2]
+
+        async def behaviour(message: Any, context: grpc.aio.ServicerContext) -> Any:
+            return await self._answer(inner, method, message, context)
+
+        return grpc.unary_unary_rpc_method_handler(behaviour, handler.request_deserializer, handler.response_serializer)
+
+    async def _answer(self, inner: Any, method: str, message: Any, context: grpc.aio.ServicerContext) -> Any:  # noqa: RET503
+        metadata = dict(context.invocation_metadata() or ())
+        allowed = context.time_remaining()
+        timeout_s = self.timeout_s if allowed is None else min(allowed, self.timeout_s)
+        started, code = time.perf_counter(), Kind.INTERNAL.value
+        in_flight = self.metrics.in_flight.labels(self.service, "grpc")
+        in_flight.inc()
+        with calls.answering(calls.new_id(metadata.get("x-request-id")), timeout_s) as call:
+            try:
+                await context.send_initial_metadata((("x-request-id", call.request_id),))
+                with self.admission.admitted():
+                    async with asyncio.timeout(timeout_s):
+                        reply = await inner(message, context)
+                code = "ok"
+                return reply
+            except MienError as error:
+                failure = error
+            except TimeoutError:
+                failure = MienError(Kind.DEADLINE_EXCEEDED, "The answer was not ready in time.")
+            except asyncio.CancelledError:
+                code = Kind.CANCELLED.value
+                raise
+            except Exception:
+                LOG.exception("a defect", extra={"fields": {"request_id": call.request_id}})
+                failure = MienError(
+                    Kind.INTERNAL, "Something went wrong on our side. Quote the request id when you report it."
+                )
+            finally:
+                in_flight.dec()
+                if code != "ok" and code != Kind.CANCELLED.value:
+                    code = failure.kind.value
+                self._record(call, method, code, time.perf_counter() - started)
+            await context.abort_with_status(rpc_status.to_status(status_of(failure)))
+
+    def _record(self, call: calls.Call, method: str, code: str, seconds: float) -> None:
+        self.metrics.requests.labels(self.service, "grpc", method, code).inc()
+        self.metrics.request_duration.labels(self.service, "grpc", method).observe(seconds)
+        fields = {"request_id": call.request_id, "service": self.service, "transport": "grpc", "method": method}
+        logs.access(**fields, code=code, seconds=round(seconds, 4), **call.notes)
+
+
+def status_of(error: MienError) -> status_pb2.Status:
+    """The rich status (google.rpc.Status) of an error: ErrorInfo always, BadRequest and RetryInfo where they apply."""
+    row = TABLE[error.kind]
+    details: list[Any] = [
+        error_details_pb2.ErrorInfo(reason=error.kind.value, domain=DOMAIN, metadata={"request_id": calls.request_id()})
+    ]
+    if error.field:
+        violation = error_details_pb2.BadRequest.FieldViolation(field=error.field, description=error.detail)
+        details.append(error_details_pb2.BadRequest(field_violations=[violation]))
+    if error.retry_after_s:
+        delay = duration_pb2.Duration(seconds=int(error.retry_after_s), nanos=int(error.retry_after_s % 1 * 1e9))
+        details.append(error_details_pb2.RetryInfo(retry_delay=delay))
+    packed = []
+    for detail in details:
+        box = any_pb2.Any()
+        box.Pack(detail)
+        packed.append(box)
+    return status_pb2.Status(code=code_pb2.Code.Value(row.grpc), message=error.detail, details=packed)
+
+
+def error_of(failure: grpc.aio.AioRpcError) -> MienError:
+    """The `MienError` that another Mien service raised, or UNAVAILABLE where the call never got an answer of ours."""
+    status = rpc_status.from_call(failure)
+    field, retry_after_s, kind = "", 0.0, None
+    for detail in status.details if status else ():
+        info, bad, retry = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest(), error_details_pb2.RetryInfo()
+        if detail.Unpack(info) and info.domain == DOMAIN and info.reason in {known.value for known in Kind}:
+            kind = Kind(info.reason)
+        elif detail.Unpack(bad) and bad.field_violations:
+            field = bad.field_violations[0].field
+        elif detail.Unpack(retry):
+            retry_after_s = retry.retry_delay.seconds + retry.retry_delay.nanos / 1e9
+    if kind is not None:
+        return MienError(kind, status.message, field=field, retry_after_s=retry_after_s)
+    if failure.code() == grpc.StatusCode.DEADLINE_EXCEEDED:
+        return MienError(Kind.DEADLINE_EXCEEDED, "The answer was not ready in time.")
+    return MienError(Kind.UNAVAILABLE, "A service behind this one does not answer. Try again.", retry_after_s=1.0)
+
+
+async def call(method: Callable[..., Awaitable[Any]], message: Any) -> Any:
+    """Call another service's method, passing on the request id and what is left of the deadline.
+
+    Raises:
+        MienError: what the other side raised, or UNAVAILABLE, or DEADLINE_EXCEEDED.
+    """
+    remaining = calls.remaining_s()
+    metadata = (("x-request-id", calls.request_id()),) if calls.request_id() else ()
+    try:
+        return await method(
+            message, timeout=None if remaining is None else max(0.0, remaining - _MARGIN_S), metadata=metadata
+        )
+    except grpc.aio.AioRpcError as failure:
+        LOG.debug("call failed: %s", failure.code())
+        raise error_of(failure) from None

@@ -1,0 +1,182 @@
+"""Running services: ports, health, reflection, and an orderly end.
+
+The end, in this order: readiness turns false and health NOT_SERVING; `drain_s` passes, in which balancers take this
+process out and calls still come; then the listeners close and what is in flight is finished; then backends close.
+A second signal ends at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+from collections.abc import Awaitable, Callable, Generator, Sequence
+from dataclasses import dataclass
+
+import grpc
+import uvicorn
+from fastapi import FastAPI
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+LOG = logging.getLogger("mien.server")
+_GRACE_S = 30.0  # the longest that calls in flight are waited for at the end
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One service to run: its REST application on one port, its gRPC methods on another.
+
+    Attributes:
+        name: its activity, e.g. gateway.
+        rpc_names: full names of its gRPC services, for health and reflection.
+        register: adds its methods to a gRPC server.
+        interceptors: run around every method, the first outermost.
+    """
+
+    name: str
+    rest: FastAPI
+    rest_port: int
+    rpc_port: int
+    rpc_names: tuple[str, ...]
+    register: Callable[[grpc.aio.Server], None]
+    interceptors: tuple[grpc.aio.ServerInterceptor, ...]
+
+
+@dataclass(slots=True)
+class Lifecycle:
+    """Whether this process takes calls: readiness answers from it."""
+
+    serving: bool = False
+
+
+class _Rest(uvicorn.Server):
+    """uvicorn without its own signal handling: several run in one process, and the end is ours to order."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        yield
+
+
+async def run(
+    services: Sequence[Service],
+    *,
+    host: str,
+    drain_s: float,
+    max_message_bytes: int,
+    lifecycle: Lifecycle,
+    start: Callable[[], Awaitable[None]],
+    close: Callable[[], Awaitable[None]],
+    announce: Callable[[], None],
+) -> None:
+    """Serve until SIGTERM or Ctrl-C.
+
+    Listeners open before `start` (which loads and warms the models), so that probes can tell "starting" from "dead".
+
+    Raises:
+        OSError: a port is taken; the sentence names it.
+    """
+    stop = _stop_signal()
+    rests = [await _start_rest(service, host) for service in services]
+    rpcs = [await _start_rpc(service, host, max_message_bytes) for service in services]
+    try:
+        starting = asyncio.ensure_future(start())
+        waiting = asyncio.ensure_future(stop.wait())
+        await asyncio.wait({starting, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        if starting.done():
+            starting.result()
+            lifecycle.serving = True
+            await asyncio.gather(
+                *(_set_health(state, service, True) for (_, state), service in zip(rpcs, services, strict=True))
+            )
+            announce()
+            await waiting
+        starting.cancel()
+        LOG.info("stopping")
+        lifecycle.serving = False
+        await asyncio.gather(*(state.enter_graceful_shutdown() for _, state in rpcs))
+        await asyncio.sleep(drain_s)
+    finally:
+        lifecycle.serving = False
+        for server, _ in rests:
+            server.should_exit = True
+        await asyncio.gather(*(task for _, task in rests), *(server.stop(_GRACE_S) for server, _ in rpcs))
+        await close()
+        LOG.info("stopped")
+
+
+def _stop_signal() -> asyncio.Event:
+    stop = asyncio.Event()
+
+    def ask() -> None:
+        if stop.is_set():
+            os._exit(130)
+        stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, ask)
+    return stop
+
+
+async def _start_rest(service: Service, host: str) -> tuple[_Rest, asyncio.Task[None]]:
+    config = uvicorn.Config(
+        service.rest,
+        host=host,
+        port=service.rest_port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=int(_GRACE_S),
+        lifespan="off",
+    )
+    server = _Rest(config)
+    sockets = [_bind(host, service)]
+    task = asyncio.create_task(server.serve(sockets))
+    while not server.started and not task.done():  # uvicorn tells it by this flag alone
+        await asyncio.sleep(0.01)  # noqa: ASYNC110
+    return server, task
+
+
+def _bind(host: str, service: Service) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, service.rest_port))
+    except OSError as error:
+        listener.close()
+        raise OSError(f"{service.name}: cannot listen on {host}:{service.rest_port} ({error.strerror})") from None
+    return listener
+
+
+async def _start_rpc(
+    service: Service, host: str, max_message_bytes: int
+) -> tuple[grpc.aio.Server, health.aio.HealthServicer]:
+    server = grpc.aio.server(
+        interceptors=service.interceptors,
+        options=[
+            ("grpc.max_receive_message_length", max_message_bytes),
+            ("grpc.max_send_message_length", max_message_bytes),
+            ("grpc.so_reuseport", 0),
+        ],
+    )
+    service.register(server)
+    state = health.aio.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(state, server)
+    reflection.enable_server_reflection((*service.rpc_names, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
+    try:
+        server.add_insecure_port(f"{host}:{service.rpc_port}")
+    except RuntimeError:
+        raise OSError(f"{service.name}: cannot listen on {host}:{service.rpc_port}") from None
+    await server.start()
+    await _set_health(state, service, False)
+    return server, state
+
+
+async def _set_health(state: health.aio.HealthServicer, service: Service, serving: bool) -> None:
+    status = health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING
+    for name in ("", *service.rpc_names):
+        await state.set(name, status)

@@ -1,0 +1,62 @@
+"""Expression classification over an inference backend. Satisfies `domain.Classifier`."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+
+from services import calls
+from services.domain import RGB, Classification, Model, ModelVersion, Timings
+from services.errors import Kind, MienError
+from services.inference.backend import Backend, ModelSpec
+
+ROLE = "expression_classifier"
+
+
+class ExpressionClassifier:
+    """Serves every entry of the model repository whose name begins with the role; `default` answers when none is named."""
+
+    def __init__(self, backend: Backend, default: str = ROLE) -> None:
+        self._backend = backend
+        self._default = default
+
+    async def classify(self, crops: RGB, *, model: str = "") -> Classification:
+        started = time.perf_counter()
+        spec = self._spec(model)
+        (faces,) = spec.inputs
+        if crops.shape[1:] != faces.dims:
+            raise MienError(
+                Kind.BAD_PARAMETER,
+                f"{spec.name} takes faces of {faces.dims[0]} x {faces.dims[1]} pixels.",
+                field="crops",
+            )
+        answer = await self._backend.infer(spec.name, {faces.name: crops}, deadline_s=calls.remaining_s())
+        rows = answer.outputs[spec.outputs[0].name]
+        if not np.isfinite(rows).all():
+            raise MienError(Kind.UNAVAILABLE, "The model gave no valid answer. Tell whoever runs this service.")
+        calls.note(model=f"{spec.name}/{answer.version}", rows=len(crops))
+        return Classification(
+            np.asarray(rows, np.float32),
+            ModelVersion(spec.name, answer.version),
+            Timings(time.perf_counter() - started, 0.0, answer.queue_s, answer.inference_s),
+        )
+
+    async def models(self) -> tuple[Model, ...]:
+        return tuple(
+            Model(ModelVersion(spec.name, spec.version), ROLE, spec.name == self._default, spec.labels, spec.card)
+            for spec in self._specs().values()
+        )
+
+    def _specs(self) -> dict[str, ModelSpec]:
+        return {name: spec for name, spec in self._backend.specs().items() if name.startswith(ROLE)}
+
+    def _spec(self, name: str) -> ModelSpec:
+        spec = self._specs().get(name or self._default)
+        if spec is None:
+            raise MienError(
+                Kind.UNKNOWN_MODEL,
+                "There is no such model; GET /v1/models or ListModels names those there are.",
+                field="model",
+            )
+        return spec

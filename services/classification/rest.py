@@ -1,0 +1,44 @@
+"""REST of the classification service: a picture that is one face already → its expression."""
+
+from __future__ import annotations
+
+import asyncio
+
+import numpy as np
+from fastapi import APIRouter, Request, Response
+
+from services import documents, images
+from services.chassis.rest import attended, server_timing
+from services.chassis.uploads import OPENAPI_BODY, read_image
+from services.domain import FACE_PX, RGB, Classification, Classifier, top_expression
+
+
+def routes(classifier: Classifier, limits: images.ImageLimits) -> APIRouter:
+    router = APIRouter(prefix="/v1", tags=["classification"])
+
+    @router.post("/classify", summary="What one face, already cut out, shows", openapi_extra=OPENAPI_BODY)
+    async def classify(request: Request, response: Response, model: str = "") -> documents.Classification:
+        data = await read_image(request, limits.max_bytes)
+        answer = await attended(request, _classify(data, model))
+        response.headers.update(server_timing(answer.timings))
+        row = tuple(float(value) for value in answer.probabilities[0])
+        return documents.Classification(
+            expression=top_expression(row),
+            probabilities=documents.probabilities(row),
+            model=documents.model_version(answer.model),
+        )
+
+    async def _classify(data: bytes, model: str) -> Classification:
+        crop = await asyncio.to_thread(_crop, data)
+        return await classifier.classify(np.expand_dims(crop, 0), model=model)
+
+    def _crop(data: bytes) -> RGB:
+        image = images.decode(data, limits)
+        height, width = image.shape[:2]
+        return images.cut(image, images.Square(width / 2, height / 2, max(width, height)), FACE_PX)
+
+    @router.get("/models", summary="The models that can be asked for, with their cards")
+    async def models() -> documents.Models:
+        return documents.models(await classifier.models())
+
+    return router

@@ -1,0 +1,47 @@
+"""gRPC of the classification service: the servicer, and the client that satisfies `domain.Classifier` from afar."""
+
+from __future__ import annotations
+
+import grpc
+
+from mien.v1 import mien_pb2 as pb
+from mien.v1 import mien_pb2_grpc
+from services import wire
+from services.chassis import rpc
+from services.domain import RGB, Classification, Classifier, Model
+
+NAMES = ("mien.v1.ExpressionClassification",)
+
+
+class Servicer(mien_pb2_grpc.ExpressionClassificationServicer):
+    def __init__(self, classifier: Classifier) -> None:
+        self._classifier = classifier
+
+    async def Classify(self, request: pb.ClassifyRequest, context: grpc.aio.ServicerContext) -> pb.ClassifyResponse:
+        crops = wire.crops_from_pb(request.crops)
+        return wire.classification_to_pb(await self._classifier.classify(crops, model=request.model))
+
+    async def ListModels(
+        self, request: pb.ExpressionClassificationListModelsRequest, context: grpc.aio.ServicerContext
+    ) -> pb.ExpressionClassificationListModelsResponse:
+        models = [wire.model_to_pb(model) for model in await self._classifier.models()]
+        return pb.ExpressionClassificationListModelsResponse(models=models)
+
+
+class RemoteClassifier:
+    """A classification service at the other end of a channel."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._stub = mien_pb2_grpc.ExpressionClassificationStub(channel)
+
+    async def classify(self, crops: RGB, *, model: str = "") -> Classification:
+        request = pb.ClassifyRequest(crops=wire.crops_to_pb(crops), model=model)
+        return wire.classification_from_pb(await rpc.call(self._stub.Classify, request))
+
+    async def models(self) -> tuple[Model, ...]:
+        reply = await rpc.call(self._stub.ListModels, pb.ExpressionClassificationListModelsRequest())
+        return tuple(wire.model_from_pb(model) for model in reply.models)
+
+
+def register(classifier: Classifier, server: grpc.aio.Server) -> None:
+    mien_pb2_grpc.add_ExpressionClassificationServicer_to_server(Servicer(classifier), server)

@@ -1,0 +1,92 @@
+"""The gateway's work: detect, then classify what was found. Composes ports; knows no transport and no model."""
+
+from __future__ import annotations
+
+import time
+
+from services import calls
+from services.domain import (
+    FACE_PX,
+    Classification,
+    ClassifiedFace,
+    Classifier,
+    Detection,
+    Detector,
+    Model,
+    ModelVersion,
+    Reading,
+    Timings,
+    top_expression,
+)
+from services.errors import Kind, MienError
+from services.metrics import Metrics
+
+
+class Pipeline:
+    """A photo in, answers out."""
+
+    def __init__(self, detector: Detector, classifier: Classifier, metrics: Metrics) -> None:
+        self._detector = detector
+        self._classifier = classifier
+        self._metrics = metrics
+
+    async def detect(self, image: bytes) -> Detection:
+        """Every face of a photo, without crops."""
+        return await self._detected(image, whole_picture=False, crop_px=0)
+
+    async def classify(self, image: bytes, *, whole_picture: bool = False, model: str = "") -> Reading:
+        """Every face of a photo and what it shows; with `whole_picture` the picture is one face already.
+
+        All faces of the photo go to the classifier together, so they share a batch.
+
+        Raises:
+            MienError: as `Detector.detect` and `Classifier.classify` do.
+        """
+        started = time.perf_counter()
+        if model:
+            await self._named(model)  # before any work is done for it
+        detection = await self._detected(image, whole_picture=whole_picture, crop_px=FACE_PX)
+        detected = time.perf_counter()
+        if detection.faces:
+            classification = await self._classifier.classify(detection.crops, model=model)
+            faces, version = _joined(detection, classification), classification.model
+            queue_s, inference_s = classification.timings.queue_s, classification.timings.inference_s
+        else:
+            faces, version, queue_s, inference_s = (), await self._named(model), 0.0, 0.0
+        self._metrics.stage_duration.labels("classify").observe(time.perf_counter() - detected)
+        for face in faces:
+            self._metrics.expressions.labels(version.name, face.expression).inc()
+        timings = Timings(time.perf_counter() - started, detected - started, queue_s, inference_s)
+        return Reading(detection.width, detection.height, faces, version, timings)
+
+    async def models(self) -> tuple[Model, ...]:
+        """Everything that can be asked for."""
+        return await self._classifier.models()
+
+    async def _detected(self, image: bytes, *, whole_picture: bool, crop_px: int) -> Detection:
+        started = time.perf_counter()
+        detection = await self._detector.detect(image, whole_picture=whole_picture, crop_px=crop_px)
+        self._metrics.stage_duration.labels("detect").observe(time.perf_counter() - started)
+        self._metrics.image_bytes.observe(len(image))
+        self._metrics.faces.observe(len(detection.faces))
+        calls.note(bytes=len(image), faces=len(detection.faces))
+        return detection
+
+    async def _named(self, name: str) -> ModelVersion:
+        """The model of this name, or the default one."""
+        for model in await self._classifier.models():
+            if model.model.name == name or (not name and model.default):
+                return model.model
+        raise MienError(
+            Kind.UNKNOWN_MODEL,
+            "There is no such model; GET /v1/models or ListModels names those there are.",
+            field="model",
+        )
+
+
+def _joined(detection: Detection, classification: Classification) -> tuple[ClassifiedFace, ...]:
+    """Each face with its row of probabilities."""
+    rows = [tuple(float(value) for value in row) for row in classification.probabilities]
+    return tuple(
+        ClassifiedFace(face, top_expression(row), row) for face, row in zip(detection.faces, rows, strict=True)
+    )

@@ -1,0 +1,47 @@
+"""Every setting of a deployment: environment variables `MIEN_*`. Only `app` reads them; the defaults serve a laptop."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+_REPOSITORY = Path(__file__).resolve().parents[1] / "model_repository"
+
+
+class Settings(BaseSettings):
+    """Read once at start; a value that is not valid stops the start with a sentence."""
+
+    model_config = SettingsConfigDict(env_prefix="MIEN_", protected_namespaces=())
+
+    # where to listen
+    host: str = Field("127.0.0.1", description="address to listen on; 0.0.0.0 inside a container")
+    gateway_rest_port: int = Field(8080, ge=1, le=65535)
+    detection_rest_port: int = Field(8081, ge=1, le=65535)
+    classification_rest_port: int = Field(8082, ge=1, le=65535)
+    gateway_rpc_port: int = Field(50051, ge=1, le=65535)
+    detection_rpc_port: int = Field(50052, ge=1, le=65535)
+    classification_rpc_port: int = Field(50053, ge=1, le=65535)
+
+    # where the other services are, for `mien serve gateway`
+    detection_address: str = Field("127.0.0.1:50052", description="host:port of detection's gRPC")
+    classification_address: str = Field("127.0.0.1:50053", description="host:port of classification's gRPC")
+
+    # models
+    model_repository: Path = Field(_REPOSITORY, description="the model repository")
+    default_classifier: str = Field("expression_classifier", description="who answers when a request names no model")
+    yunet_model: Path | None = Field(None, description="a YuNet .onnx file; empty: OpenCV's cascade finds the faces")
+
+    # limits
+    max_image_bytes: int = Field(10 * 1024 * 1024, ge=1024)
+    max_image_pixels: int = Field(40_000_000, ge=1024)
+    max_in_flight: int = Field(128, ge=1, description="calls that a service answers at once; one more is refused")
+    timeout_s: float = Field(30.0, gt=0, description="the longest that a call may take")
+    detection_workers: int = Field(2, ge=1, description="threads that decode pictures and find faces")
+    drain_s: float = Field(1.0, ge=0, description="how long a stopping service still takes calls")
+
+    # logs
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["auto", "json", "text"] = Field("auto", description="auto: text on a terminal, else json")

@@ -1,0 +1,66 @@
+"""Fixtures for all tests. No test needs data from outside the repository; those that can use it skip without it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tests import stack
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real photos and data sets, where there is one beside the checkout."""
+    folder = ROOT.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip("needs the real photos and data sets of ../shared/data, which are not beside this checkout")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def real_repository() -> Path:
+    """The committed model repository."""
+    folder = ROOT / "model_repository"
+    if not list(folder.glob("expression_classifier/*/model.onnx")):
+        pytest.skip("needs a trained expression_classifier in model_repository/ (mien train, mien export)")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def toy_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model repository with a tiny classifier."""
+    from tests.services.inference.toy_repository import write_classifier
+
+    folder = tmp_path_factory.mktemp("model_repository")
+    write_classifier(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def toy_stack(toy_repository: Path) -> Iterator[stack.Stack]:
+    """All services in one real process, with the tiny classifier."""
+    with stack.running("all", model_repository=toy_repository, log_format="json") as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def photo() -> bytes:
+    """A JPEG of 320 x 240 pixels with one drawn face."""
+    from tests.services.detection.faces import drawn_face
+
+    canvas = Image.new("RGB", (320, 240), (150, 160, 170))
+    canvas.paste(Image.fromarray(drawn_face(160)), (90, 40))
+    return encoded(canvas)
+
+
+def encoded(image: Image.Image, kind: str = "JPEG") -> bytes:
+    """A picture as a file's bytes."""
+    buffer = BytesIO()
+    image.save(buffer, kind, quality=92)
+    return buffer.getvalue()

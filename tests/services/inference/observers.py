@@ -1,0 +1,31 @@
+"""A batcher's observer that keeps a ledger."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from services.domain import ModelVersion
+from services.errors import Kind
+
+
+class Ledger:
+    """What an `Observer` was told: rows queued now, waits, (rows, seconds) of batches, drops by reason."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self.waits_s: list[float] = []
+        self.batches: list[tuple[int, float]] = []
+        self.drops: Counter[Kind] = Counter()
+
+    def queued(self, model: ModelVersion, rows: int) -> None:
+        assert rows >= 0
+        self.rows = rows
+
+    def waited(self, model: ModelVersion, queue_s: float) -> None:
+        self.waits_s.append(queue_s)
+
+    def inferred(self, model: ModelVersion, rows: int, inference_s: float) -> None:
+        self.batches.append((rows, inference_s))
+
+    def dropped(self, model: ModelVersion, reason: Kind) -> None:
+        self.drops[reason] += 1

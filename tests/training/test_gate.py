@@ -1,0 +1,130 @@
+"""The gate: what may be served, and everything that may not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from onnx import numpy_helper
+from torch import Tensor, nn
+
+from tests.training.tiny_run import SmallBackbone
+from training import gate
+from training.arm import networks
+from training.evaluate import of_file, of_network
+from training.export import to_onnx
+
+
+def test_a_good_graph_passes(exported: Path, served: nn.Module, contract: gate.Contract) -> None:
+    gate.admit(exported, contract, of_network(served))
+
+
+def test_the_contract_is_read_from_the_configuration_that_is_served(contract: gate.Contract) -> None:
+    assert str(contract.inputs[0]) == "faces UINT8 [112, 112, 3]"
+    assert str(contract.outputs[0]) == "probabilities FLOAT [7]"
+    assert contract.max_batch == 32
+
+
+def test_a_contract_that_is_missing_or_broken_is_told(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="contract"):
+        gate.read_contract(tmp_path / "config.pbtxt")
+    (tmp_path / "config.pbtxt").write_text("input {{{")
+    with pytest.raises(ValueError, match="not a Triton model configuration"):
+        gate.read_contract(tmp_path / "config.pbtxt")
+
+
+class PublishedARM(networks.ARM):
+    """Sharing affinity as it was published: the mean of whatever rows are in the batch, when serving too."""
+
+    def forward(self, luma_B1HW: Tensor) -> Tensor:
+        maps = self.arranged(luma_B1HW)
+        return self.fc((maps.mean(1) + self.alpha * maps.mean((0, 1))).flatten(1))
+
+
+def test_the_published_arm_is_refused(tmp_path: Path, contract: gate.Contract, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(networks, "Backbone", SmallBackbone)
+    torch.manual_seed(0)
+    network = PublishedARM().eval()
+    network.fc.weight.data.mul_(20)
+    published = networks.ServedClassifier(network).eval()
+    to_onnx(published, tmp_path / "published.onnx", contract)
+    with pytest.raises(gate.GateError, match="beside other rows"):
+        gate.admit(tmp_path / "published.onnx", contract, of_network(published))
+
+
+def edited(path: Path, to: Path, edit) -> Path:  # type: ignore[no-untyped-def]
+    model = onnx.load(path)
+    edit(model.graph)
+    onnx.save(model, to / "edited.onnx")
+    return to / "edited.onnx"
+
+
+def rename_output(graph: onnx.GraphProto) -> None:
+    graph.node[-1].output[0] = graph.output[0].name = "scores"
+
+
+def rename_input(graph: onnx.GraphProto) -> None:
+    graph.node[0].input[0] = graph.input[0].name = "images"
+
+
+def other_size(graph: onnx.GraphProto) -> None:
+    graph.input[0].type.tensor_type.shape.dim[1].dim_value = 64
+
+
+def other_type(graph: onnx.GraphProto) -> None:
+    graph.input[0].type.tensor_type.elem_type = onnx.TensorProto.FLOAT
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (rename_output, "its outputs are scores FLOAT"),
+        (rename_input, "its inputs are images UINT8"),
+        (other_size, r"faces UINT8 \[64, 112, 3\], but config.pbtxt promises faces UINT8 \[112, 112, 3\]"),
+        (other_type, "faces FLOAT"),
+    ],
+)
+def test_other_names_types_and_sizes_are_refused(
+    edit, message: str, exported: Path, contract: gate.Contract, tmp_path: Path
+) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(gate.GateError, match=message):
+        gate.admit(edited(exported, tmp_path, edit), contract, None)
+
+
+def test_a_fixed_batch_is_refused(exported: Path, contract: gate.Contract, tmp_path: Path) -> None:
+    def fix(graph: onnx.GraphProto) -> None:
+        graph.input[0].type.tensor_type.shape.dim[0].dim_value = 4
+
+    with pytest.raises(gate.GateError, match="batch axis of faces is fixed"):
+        gate.admit(edited(exported, tmp_path, fix), contract, None)
+
+
+def test_a_graph_that_is_not_the_trained_network_is_refused(
+    exported: Path, served: networks.ServedClassifier, contract: gate.Contract, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(served, "temperature", 3.0)
+    with pytest.raises(gate.GateError, match="differ by"):
+        gate.admit(exported, contract, of_network(served))
+
+
+def test_answers_that_are_no_probabilities_are_refused(exported: Path, contract: gate.Contract, tmp_path: Path) -> None:
+    def spoil(graph: onnx.GraphProto) -> None:
+        bias = next(node for node in graph.node if node.op_type == "Gemm").input[2]
+        weight = next(item for item in graph.initializer if item.name == bias)
+        weight.CopyFrom(numpy_helper.from_array(np.full(7, np.nan, np.float32), bias))
+
+    with pytest.raises(gate.GateError, match="not finite"):
+        gate.admit(edited(exported, tmp_path, spoil), contract, None)
+    with pytest.raises(gate.GateError, match=r"sum to 1.4"):
+        gate.check_sanity(lambda faces: np.full((len(faces), 7), 0.2, np.float32), np.zeros((2, 1, 1, 3), np.uint8))
+
+
+def test_the_exported_graph_is_small_and_says_nothing_of_the_machine(exported: Path) -> None:
+    model = onnx.load(exported)
+    assert not {node.op_type for node in model.graph.node} & {"BatchNormalization", "If", "Shape", "Loop"}
+    assert str(Path(__file__).parents[2]).encode() not in exported.read_bytes()
+    assert not any(node.metadata_props for node in model.graph.node)
+    assert of_file(exported)(np.zeros((5, 112, 112, 3), np.uint8)).shape == (5, 7)

@@ -1,0 +1,113 @@
+"""One step of training: sharpness-aware moves are undone, averages average, batches are the same again."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+
+from tests.training.tiny_run import build, config, patterned
+from training import loop
+from training.arm.networks import ResNet18
+from training.arm.task import ClassificationTask, predict, take_backbone
+
+ALONE = loop.Process(0, 1, torch.device("cpu"))
+
+
+@pytest.fixture
+def task(small: None) -> ClassificationTask:
+    return build(config(), ALONE)
+
+
+def weights(task: ClassificationTask) -> list[torch.Tensor]:
+    return [value.detach().clone() for value in task.network.parameters()]
+
+
+def test_sharpness_aware_minimisation_puts_the_weights_back_and_keeps_the_gradient_found_away(small: None) -> None:
+    task = build(config(optimizer={"sam_rho": 0.5}), ALONE)
+    faces = torch.rand(8, 1, 32, 32) * 255
+    target, label = torch.eye(7)[torch.arange(8) % 7], torch.arange(8) % 7
+    task.network.eval()
+    before = weights(task)
+    task._backward(faces, target, label)
+    here = [p.grad.clone() for p in task.network.parameters()]
+    task._sharpness_aware(faces, target, label)
+    assert all(torch.equal(old, new) for old, new in zip(before, weights(task), strict=True))
+    away = [p.grad for p in task.network.parameters()]
+    assert not all(torch.allclose(old, new) for old, new in zip(here, away, strict=True))
+
+
+def test_the_average_follows_its_formula_and_starts_fast(task: ClassificationTask) -> None:
+    mean = copy.deepcopy(task.averaged.state_dict())
+    for step in range(3):
+        task.step(0, step)
+        keep = min(0.9, (1 + step) / (10 + step))
+        for name, value in task.network.state_dict().items():
+            if value.is_floating_point():
+                mean[name] = keep * mean[name] + (1 - keep) * value
+            else:
+                mean[name] = value
+    for name, value in task.averaged.state_dict().items():
+        assert torch.allclose(value.float(), mean[name].float(), atol=1e-5), name
+
+
+def test_the_same_step_again_is_the_same_step(small: None) -> None:
+    first, second = build(config(), ALONE), build(config(), ALONE)
+    torch.manual_seed(99)
+    first.step(1, 2)
+    torch.manual_seed(7)
+    np.random.default_rng(3)
+    second.step(1, 2)
+    assert all(torch.equal(a, b) for a, b in zip(weights(first), weights(second), strict=True))
+
+
+def test_two_processes_share_the_rows_of_a_batch(small: None) -> None:
+    task = build(config(), ALONE)
+    whole = task._rows(0, 1)
+    halves = []
+    for task.rank in (0, 1):
+        task.world = 2
+        halves.append(task._rows(0, 1))
+    assert sorted(np.concatenate(halves).tolist()) == sorted(whole.tolist())
+    assert len(halves[0]) == len(halves[1]) == 4
+
+
+def test_it_learns_what_can_be_learnt(small: None) -> None:
+    task = build(config(model={"dropout": 0.0}, augment={"flip": 0.0, "rotate_deg": 0.0}), ALONE)
+    first = task.step(0, 0)["cross_entropy"]
+    for number in range(1, 40):
+        last = task.step(number // 5, number % 5)["cross_entropy"]
+    assert last < 0.7 * first
+    assert set(task.validate()) == {"score", "accuracy", "macro_f1", "calibration_error"}
+
+
+def test_a_backbone_is_taken_over_whole_or_not_at_all(small: None) -> None:
+    giver, taker = ResNet18(), ResNet18()
+    take_backbone(taker, giver.state_dict())
+    assert all(torch.equal(a, b) for a, b in zip(giver.backbone.parameters(), taker.backbone.parameters(), strict=True))
+    with pytest.raises(RuntimeError):
+        take_backbone(taker, {"backbone.layers.0.weight": torch.zeros(4, 1, 3, 3)})
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ({"loss": {"kind": "hinge"}}, "soft, hard or focal"),
+        ({"optimizer": {"kind": "lion"}}, "sgd or adam"),
+        ({"optimizer": {"schedule": "steps"}}, "cosine or exponential"),
+        ({"loss": {"alpha": (1.0, 2.0)}}, "1 number or 7"),
+        ({"train": {"batch": 64}}, "do not fill one batch"),
+    ],
+)
+def test_a_wrong_choice_is_told_the_right_ones(small: None, section: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        build(config(**section), ALONE).step(0, 0)
+
+
+def test_prediction_keeps_the_order(task: ClassificationTask) -> None:
+    table = patterned(9)
+    together = predict(task.network, table, 32, torch.device("cpu"))
+    alone = predict(task.network, table.take(np.array([4])), 32, torch.device("cpu"))
+    assert np.allclose(together[4], alone[0], atol=1e-6)

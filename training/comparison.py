@@ -1,0 +1,81 @@
+"""Several runs side by side, from their `report.json`: a Markdown table and a page."""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from training.data.faces import EXPRESSIONS
+from training.report import percent, span, wrap
+
+
+def read(folders: Sequence[Path]) -> list[dict[str, Any]]:
+    """The reports of several run folders, in order.
+
+    Raises:
+        FileNotFoundError: a folder without a report.
+        ValueError: no folder, or reports on different faces: their scores would not compare.
+    """
+    if not folders:
+        raise ValueError("name at least one run to compare")
+    reports = []
+    for folder in folders:
+        path = folder / "report.json"
+        if not path.exists():
+            raise FileNotFoundError(f"no report in {folder}: evaluate it first (mien evaluate CONFIG)")
+        reports.append(json.loads(path.read_text()))
+    faces = {
+        (r["config"]["data"]["source"], *(c["support"] for c in r["evaluation"]["classes"].values())) for r in reports
+    }
+    if len(faces) > 1:
+        raise ValueError("these runs were evaluated on different faces, so their scores do not compare")
+    return reports
+
+
+def rows(reports: Sequence[dict[str, Any]]) -> list[list[str]]:
+    """The table, heads first: one column per run, one row per score."""
+    scores = [report["evaluation"] for report in reports]
+    table = [["", *(report["name"] for report in reports)]]
+    table.append(["method", *(report["config"]["model"]["method"] for report in reports)])
+    table.append(["accuracy", *(f"{percent(s['accuracy'])} ({span(s['accuracy_interval'])})" for s in scores)])
+    table.append(["macro F1", *(f"{percent(s['macro_f1'])} ({span(s['macro_f1_interval'])})" for s in scores)])
+    table.append(["mean recall", *(percent(s["macro_recall"]) for s in scores)])
+    table.append(["calibration error", *(percent(s["calibrated_error"]) for s in scores)])
+    table.append(["negative log-likelihood", *(f"{s['negative_log_likelihood']:.3f}" for s in scores)])
+    for name in EXPRESSIONS:
+        table.append([f"recall, {name}", *(percent(s["classes"][name]["recall"]) for s in scores)])
+    return table
+
+
+def markdown(reports: Sequence[dict[str, Any]]) -> str:
+    """The table as Markdown."""
+    head, *body = [f"| {' | '.join(row)} |" for row in rows(reports)]
+    return "\n".join([head, "|" + "---|" * (len(reports) + 1), *body]) + "\n"
+
+
+def page(reports: Sequence[dict[str, Any]]) -> str:
+    """The table as a page."""
+    head, *body = rows(reports)
+    cells = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in body)
+    heads = "".join(f"<th>{html.escape(cell)}</th>" for cell in head)
+    rows_evaluated = reports[0]["evaluation"]["rows"]
+    source = html.escape(reports[0]["config"]["data"]["source"])
+    return wrap(
+        "Runs compared",
+        f'<h1>Runs compared</h1><p class="quiet">{rows_evaluated:,} validation faces of {source}, per cent; '
+        "in brackets the 95 % interval. Where intervals overlap, the order may be chance.</p>"
+        f'<h2>Scores</h2><div class="wide"><table class="scores"><thead><tr>{heads}</tr></thead>'
+        f"<tbody>{cells}</tbody></table></div>",
+    )
+
+
+def write(folders: Sequence[Path], to: Path) -> Path:
+    """Write `comparison.md` and `comparison.html` into a folder and return the page's path."""
+    reports = read(folders)
+    to.mkdir(parents=True, exist_ok=True)
+    (to / "comparison.md").write_text(markdown(reports))
+    (to / "comparison.html").write_text(page(reports))
+    return to / "comparison.html"

@@ -1,0 +1,145 @@
+"""From a run's folder to a new version in the model repository.
+
+    best.pt → served graph (temperature found on validation) → ONNX → gate → int8 and fp16 → gate and accuracy
+            → <role>/<newest + 1>/{model.onnx, model.fp16.onnx, card.json}
+
+Everything is made in a folder beside the versions and renamed at the end: a version is either whole or not there. Going
+back is deleting the newest version's folder.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import tempfile
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from training import calibration, gate, quantise
+from training.arm import networks
+from training.card import write_card
+from training.data.faces import FaceTable, Split
+from training.evaluate import evaluate, of_file, of_network, predict
+from training.runs import open_run
+
+ACCURACY_LOSS = 0.005  # a smaller form may lose this much of validation accuracy
+MEAN_DISTANCE = 0.03  # and move its probabilities this far on average
+
+
+def export(
+    folder: Path, repository: Path, split: Split, role: str = "expression_classifier", int8: bool = True
+) -> Path:
+    """Export a run's best network as the next version of a repository entry.
+
+    Args:
+        split: the run's data; validation gives the temperature and the scores, training faces the 8-bit scales.
+        int8: try the 8-bit form as the CPU default; it is taken if it loses at most half a point of accuracy.
+
+    Returns:
+        The new version's folder.
+
+    Raises:
+        FileNotFoundError: no run, or an entry without `config.pbtxt`.
+        ValueError: the run's face size is not the contract's.
+        GateError: the graph may not be served; nothing landed.
+    """
+    contract = gate.read_contract(repository / role / "config.pbtxt")
+    run = open_run(folder)
+    side_px = contract.inputs[0].dims[0]
+    if run.config.train.face_px != side_px:
+        raise ValueError(
+            f"{run.config.name} was trained at {run.config.train.face_px} px, but {role} serves {side_px} px"
+        )
+    labels = split.validation.labels
+    plain = predict(of_network(networks.served(run.network)), split.validation, side_px)
+    temperature = calibration.fit(labels, plain)
+    served = networks.served(run.network, temperature)
+
+    aside = Path(tempfile.mkdtemp(prefix=".landing-", dir=repository / role))
+    try:
+        exact, small, half = aside / "float32.onnx", aside / "int8.onnx", aside / "model.fp16.onnx"
+        to_onnx(served, exact, contract)
+        gate.admit(exact, contract, of_network(served))
+        best = predict(of_file(exact), split.validation, side_px)
+        precision, answers = "float32", best
+        quantise.to_float16(exact, half)
+        gate.admit(half, contract, None)
+        half_answers = predict(of_file(half), split.validation, side_px)
+        if not close_enough(best, half_answers, split.validation):
+            raise gate.GateError("the 16-bit form loses more than half a point of accuracy")
+        if int8:
+            quantise.to_int8(exact, small, quantise.stratified(split.train), side_px)
+            gate.admit(small, contract, None)
+            quantised = predict(of_file(small), split.validation, side_px)
+            if close_enough(best, quantised, split.validation):
+                precision, answers = "int8", quantised
+        chosen = aside / "model.onnx"
+        (small if precision == "int8" else exact).rename(chosen)
+        for left in (exact, small):
+            left.unlink(missing_ok=True)
+        facts = {
+            chosen: {"precision": precision, **_facts(answers, best, labels)},
+            half: {"precision": "float16", **_facts(half_answers, best, labels)},
+        }
+        # Dividing by 1 / temperature takes the temperature out again, see `write_card`.
+        evaluation = evaluate(labels, calibration.apply(answers, 1 / temperature))
+        number = next_version(repository / role)
+        card = write_card(role, number, run.config, split, evaluation, temperature, facts, side_px)
+        (aside / "card.json").write_text(json.dumps(card, indent=2) + "\n")
+        return land(aside, repository / role, number)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def to_onnx(served: nn.Module, path: Path, contract: gate.Contract) -> None:
+    """Write a served classifier with a free batch axis; batch norms end up inside the convolutions."""
+    example = torch.zeros(2, *contract.inputs[0].dims, dtype=torch.uint8)
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it advises on packages that are not needed
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        program = torch.onnx.export(
+            served,
+            (example,),
+            input_names=[tensor.name for tensor in contract.inputs],
+            output_names=[tensor.name for tensor in contract.outputs],
+            dynamic_shapes=({0: "n"},),
+            opset_version=20,
+            dynamo=True,
+            verbose=False,
+        )
+    program.save(path, external_data=False)
+    quantise.strip(path)
+
+
+def close_enough(best: NDArray[np.float32], other: NDArray[np.float32], table: FaceTable) -> bool:
+    """Whether a smaller form's answers are as good as the exact one's, by accuracy and by mean distance."""
+    lost = (best.argmax(1) == table.labels).mean() - (other.argmax(1) == table.labels).mean()
+    return bool(lost <= ACCURACY_LOSS and np.abs(best - other).mean() <= MEAN_DISTANCE)
+
+
+def next_version(entry: Path) -> int:
+    """One more than the newest version there is; 1 for the first."""
+    return 1 + max((int(item.name) for item in entry.iterdir() if item.is_dir() and item.name.isdigit()), default=0)
+
+
+def land(aside: Path, entry: Path, number: int) -> Path:
+    """Rename a whole folder to its version, in one step.
+
+    Raises:
+        OSError: another export landed the same number in the meantime.
+    """
+    aside.chmod(0o755)
+    return aside.rename(entry / str(number))
+
+
+def _facts(answers: NDArray[np.float32], best: NDArray[np.float32], labels: NDArray[np.int64]) -> dict[str, float]:
+    return {
+        "accuracy": round(float((answers.argmax(1) == labels).mean()), 5),
+        "mean_distance_from_float32": round(float(np.abs(answers - best).mean()), 6),
+    }
