@@ -50,8 +50,8 @@ class Loss:
 
 @dataclass(frozen=True, slots=True)
 class Optimizer:
-    """`kind`: sgd (Nesterov, momentum 0.9) or adam. `schedule`: cosine (to 0, after `warmup_epochs`) or exponential
-    (times `decay` each epoch). `sam_rho`: radius of sharpness-aware minimisation (0 = off; doubles the cost).
+    """`kind`: sgd (Nesterov, momentum 0.9) or adam. `schedule`: cosine (to 0 at `schedule_epochs`, 0 =
+    the last one, after `warmup_epochs`) or exponential (times `decay` each epoch). `sam_rho`: radius of sharpness-aware minimisation (0 = off; doubles the cost).
     `ema`: decay per step of the averaged weights that are evaluated and exported (0 = off)."""
 
     kind: str = "sgd"
@@ -59,6 +59,7 @@ class Optimizer:
     weight_decay: float = 5e-4
     schedule: str = "cosine"
     warmup_epochs: float = 0.5
+    schedule_epochs: int = 0
     decay: float = 0.9
     sam_rho: float = 0.0
     ema: float = 0.0

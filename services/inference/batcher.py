@@ -19,7 +19,7 @@ from typing import Protocol
 from services.domain import ModelVersion
 from services.errors import Kind, MienError
 from services.inference.backend import Batching, Inference, Tensors
-from services.inference.queue import Answer, Queue, Request, cut, join
+from services.inference.queue import Answer, Queue, Request, cut, join, split
 
 log = logging.getLogger(__name__)
 
@@ -96,7 +96,7 @@ class Batcher:
             raise MienError(Kind.NOT_READY, "The service is stopping; ask again later.")
         now = self._loop.time()
         deadline = inf if deadline_s is None else now + deadline_s
-        requests = self._split(inputs, now, deadline)
+        requests = split(inputs, self._batching.max_batch_size, now, deadline)
         bound = self._batching.max_queue_size
         # with nobody waiting even a caller that alone is over the bound is let in: later would be no better
         if bound and self._queue and len(self._queue) + len(requests) > bound:
@@ -114,13 +114,6 @@ class Batcher:
         ended = max(answer.ended for answer in answers)
         outputs = join([answer.outputs for answer in answers])
         return Inference(outputs, started - now, ended - started, self._model.version)
-
-    def _split(self, inputs: Tensors, now: float, deadline: float) -> list[Request]:
-        rows, most = len(next(iter(inputs.values()))), self._batching.max_batch_size
-        return [
-            Request(cut(inputs, at, at + most), min(most, rows - at), now, deadline, self._loop.create_future())
-            for at in range(0, rows, most)
-        ]
 
     def _queue_changed(self, rows: int) -> None:
         self._observer.queued(self._model, rows)

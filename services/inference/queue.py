@@ -47,7 +47,7 @@ class Request:
 
 
 class Queue:
-    """Requests in the order they came, and their rows. Priorities, when they come, come here: in `next`, `take` and `since`."""
+    """Requests in the order they came. Priorities, when they come, come here: in `next`, `take` and `since`."""
 
     def __init__(self, changed: Callable[[int], None]) -> None:
         """`changed` is called with the number of waiting rows whenever it may have changed."""
@@ -104,6 +104,15 @@ class Queue:
     def _count(self, rows: int) -> None:
         self.rows += rows
         self._changed(self.rows)
+
+
+def split(inputs: Tensors, most: int, since: float, deadline: float) -> list[Request]:
+    """One caller's rows as requests of at most `most` rows, in order."""
+    rows, loop = len(next(iter(inputs.values()))), asyncio.get_running_loop()
+    return [
+        Request(cut(inputs, at, at + most), min(most, rows - at), since, deadline, loop.create_future())
+        for at in range(0, rows, most)
+    ]
 
 
 def cut(tensors: Tensors, start: int, stop: int) -> dict[str, NDArray[Any]]:

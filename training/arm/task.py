@@ -132,7 +132,8 @@ class ClassificationTask:
             torch._foreach_copy_(parameters, before)  # adding and subtracting a move would not be exact
 
     def _set_learning_rate(self, epoch: float) -> None:
-        how, epochs = self.config.optimizer, self.config.train.epochs
+        how = self.config.optimizer
+        epochs = how.schedule_epochs or self.config.train.epochs
         if how.schedule == "cosine":
             rise = min(1.0, (epoch + 1e-3) / how.warmup_epochs) if how.warmup_epochs else 1.0
             factor = rise * 0.5 * (1 + math.cos(math.pi * min(1.0, epoch / epochs)))
