@@ -17,7 +17,7 @@ def save(path: Path, state: dict[str, Any]) -> None:
         torch.save(state, file)
         file.flush()
         os.fsync(file.fileno())
-    os.replace(aside, path)
+    aside.replace(path)
 
 
 def load(path: Path) -> dict[str, Any]:

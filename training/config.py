@@ -17,8 +17,8 @@ from training.data.augment import Augmentation
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """`source`: ferplus, rafdb or folder (see `training/data/`). `path`: where it lies. `rows`: use only the first so many
-    training rows (0: all), for a quick try."""
+    """`source`: ferplus, rafdb or folder (see `training/data/`). `path`: where it lies. `rows`: use only the first
+    so many training rows (0: all), for a quick try."""
 
     source: str = "ferplus"
     path: str = "../shared/data/ferplus"
@@ -51,7 +51,8 @@ class Loss:
 @dataclass(frozen=True, slots=True)
 class Optimizer:
     """`kind`: sgd (Nesterov, momentum 0.9) or adam. `schedule`: cosine (to 0 at `schedule_epochs`, 0 =
-    the last one, after `warmup_epochs`) or exponential (times `decay` each epoch). `sam_rho`: radius of sharpness-aware minimisation (0 = off; doubles the cost).
+    the last one, after `warmup_epochs`) or exponential (times `decay` each epoch). `sam_rho`: radius of
+    sharpness-aware minimisation (0 = off; doubles the cost).
     `ema`: decay per step of the averaged weights that are evaluated and exported (0 = off)."""
 
     kind: str = "sgd"

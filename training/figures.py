@@ -65,7 +65,8 @@ def _axes(width_in: float, height_in: float) -> tuple[Figure, Axes]:
 
 
 def _svg(figure: Figure) -> str:
-    """The figure from its `<svg` tag on, without the date: the same scores give the same bytes."""
+    """The figure from its `<svg` tag on, without notes on who drew it when: the same scores give the same bytes."""
     text = io.StringIO()
-    figure.savefig(text, format="svg", transparent=True, metadata={"Date": None})
+    nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+    figure.savefig(text, format="svg", transparent=True, metadata=nothing)
     return text.getvalue()[text.getvalue().index("<svg") :]

@@ -81,8 +81,8 @@ def _body(config: Config, scores: Evaluation, measured: str, epochs: Sequence[di
 <div class="pair">{curves}<div><h2>Reliability</h2>{figures.reliability(scores.reliability)}</div></div>
 <p class="quiet">Intervals are 95 %: Wilson's for shares, bootstrap over faces for macro F1. The calibration error and
 the reliability curve are after temperature scaling, measured on each half of the faces with the temperature of the
-other half; a temperature of {scores.temperature:.3f} fits all of them. The best epoch was chosen on these same faces, so
-the scores flatter a little. An expression shown is not an emotion felt.</p>"""
+other half; a temperature of {scores.temperature:.3f} fits all of them. The best epoch was chosen on these same faces,
+so the scores flatter a little. An expression shown is not an emotion felt.</p>"""
 
 
 def _figure(value: str, name: str, note: str) -> str:

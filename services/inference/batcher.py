@@ -1,9 +1,9 @@
 """Joins the rows of many callers into batches: one batcher per model, all on the event loop but inference itself.
 
-A batch is formed when it is full, or when its first row has waited `max_queue_delay_s` and an instance is idle. So
-while all instances run, a part-filled batch stays open for whoever comes, and one full batch is joined ahead. A caller
-that left, or whose deadline passed, is dropped before inference and its place goes to others. Rows keep their order and
-their owner; a bad item fails alone.
+A batch is due when it is full, or when its first row has waited `max_queue_delay_s`. Its rows are joined ahead while
+all instances run, but who is in it is settled only when one is idle: until then others may come in, and a caller that
+left or whose deadline passed is dropped before inference and its place goes to others. Rows keep their order and their
+owner; a bad item fails alone.
 """
 
 from __future__ import annotations
@@ -144,12 +144,12 @@ class Batcher:
             return {}
 
     async def _due(self) -> bool:
-        """Wait until a batch is worth forming (see the head of this file); False: closed, and nobody waits."""
+        """Wait until a batch is due (see the head of this file); False: closed, and nobody waits."""
         while self._queue or not self._closing:
             if self._closing or self._queue.rows >= self._batching.max_batch_size:
                 return True
             wait_s = None
-            if self._queue and not self._idle.locked():
+            if self._queue:
                 wait_s = self._queue.since() + self._batching.max_queue_delay_s - self._loop.time()
                 if wait_s <= 0:
                     return True
@@ -164,7 +164,6 @@ class Batcher:
             await self._infer(batch, inputs)
         finally:
             self._idle.release()
-            self._changed.set()
 
     async def _infer(self, batch: list[Request], inputs: Tensors) -> None:
         rows = sum(request.rows for request in batch)

@@ -10,7 +10,6 @@ import time
 from pathlib import Path
 
 import httpx
-import pytest
 
 from tests.stack import Stack, free_ports, running
 
@@ -114,8 +113,3 @@ def test_the_command_line_says_when_nobody_answers(photo: bytes, tmp_path: Path)
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
-
-
-@pytest.mark.parametrize("setting", ["HOST", "MODEL_REPOSITORY", "GATEWAY_REST_PORT"])
-def test_the_example_environment_names_the_settings(setting: str) -> None:
-    assert f"MIEN_{setting}=" in (Path(__file__).resolve().parents[2] / ".env.example").read_text()

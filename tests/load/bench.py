@@ -1,9 +1,9 @@
 """What serving costs over the bare pipeline: `make bench`.
 
 The bare pipeline decodes, detects, cuts and classifies in this process, without server, sockets or batcher, in the
-best of two thread settings. The gateway is the real `mien serve all` in a process of its own, asked by callers in another. The
-two take turns, so that a machine that slows down slows both; ratios are medians over the rounds. The photo is drawn:
-640 x 480 pixels with one face.
+best of two thread settings. The gateway is the real `mien serve all` in a process of its own, asked by callers in
+another. The two take turns, so that a machine that slows down slows both; ratios are medians over
+the rounds. The photo is drawn: 640 x 480 pixels with one face.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def ask(url: str, photo: Path, callers: int, requests: int) -> tuple[float, list
 
 
 def measure(model: Path, rounds: int, requests: int) -> Result:
-    """Interleave the bare pipeline and the gateway, 8 callers; then one caller each, together and in three processes."""
+    """Bare pipeline and gateway in turn, 8 callers; then one caller each, together and in three processes."""
     canvas = Image.effect_noise((640, 480), 24).convert("RGB")
     canvas.paste(Image.fromarray(drawn_face(240)), (200, 120))
     data = encoded(canvas)
@@ -167,7 +167,9 @@ def table(result: Result) -> str:
         ("one caller: gateway, all in one process", f"p50 {_ms(result.gateway_alone_s)}"),
         ("one caller: gateway, three processes", f"p50 {_ms(result.apart_alone_s)}: {_ms(hop_s)} for each gRPC hop"),
     ]
-    head = f"On {os.cpu_count()} CPU cores ({platform.machine()}), a 640 x 480 photo with one face, callers on the same cores:"
+    head = (
+        f"On {os.cpu_count()} CPU cores ({platform.machine()}), a 640 x 480 photo, one face, callers on the same cores:"
+    )
     return "\n".join([head, "", "| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)])
 
 

@@ -9,6 +9,8 @@ Expression Representation via De-albino and Affinity" (arXiv 2103.10189), writte
 
 from __future__ import annotations
 
+import copy
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -91,8 +93,9 @@ class ARM(nn.Module):
     Sharing affinity (SA): mean over the 2 maps + alpha x the mean over batch and maps.
 
     The published SA takes the batch's mean at test time too, so that a face's answer depends on the strangers
-    beside it. As FC is linear, SA adds `alpha * FC(batch mean)` to every row's logits: a shift common to the batch. Training keeps it
-    as published and tracks its running mean; evaluation and export use that constant, so a row depends on itself alone.
+    beside it. As FC is linear, SA adds `alpha * FC(batch mean)` to every row's logits: a shift common to the batch.
+    Training keeps it as published and tracks its running mean; evaluation and export use that constant, so a row
+    depends on itself alone.
     """
 
     def __init__(self, classes: int = 7, dropout: float = 0.0, face_px: int = FACE_PX, momentum: float = 0.01) -> None:
@@ -167,6 +170,21 @@ class _Head(nn.Module):
         return self.arm.fc((maps.mean(1) + self.arm.alpha * self.arm.shared_mean).flatten(1))
 
 
+class RowwiseLinear(nn.Module):
+    """A linear layer [B, F] → [B, K] written as a sum of products for each row.
+
+    Matrix products choose their order of addition by the number of rows, so the last bits of one face's answer would
+    depend on how many strangers share its batch. Sums along a row do not.
+    """
+
+    def __init__(self, linear: nn.Linear) -> None:
+        super().__init__()
+        self.weight, self.bias = linear.weight, linear.bias
+
+    def forward(self, x_BF: Tensor) -> Tensor:
+        return (x_BF.unsqueeze(1) * self.weight).sum(2) + self.bias
+
+
 class ServedClassifier(nn.Module):
     """What is exported: uint8 RGB faces [B, 112, 112, 3] → probabilities [B, K], float32, each row summing to 1.
 
@@ -194,6 +212,7 @@ def build(method: str, dropout: float = 0.0) -> nn.Module:
 
 
 def served(network: nn.Module, temperature: float = 1.0) -> ServedClassifier:
-    """The network as it is exported: evaluation mode, ARM's head folded."""
-    network = network.eval()
-    return ServedClassifier(FoldedARM(network) if isinstance(network, ARM) else network, temperature).eval()
+    """The network as it is exported: ARM's head folded, each row's sums its own. `network` keeps its layers."""
+    network = FoldedARM(network) if isinstance(network, ARM) else copy.copy(network)
+    network._modules = {**network._modules, "fc": RowwiseLinear(network.get_submodule("fc"))}  # type: ignore[arg-type]
+    return ServedClassifier(network, temperature).eval()

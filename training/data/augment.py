@@ -45,7 +45,7 @@ class Augmentation:
 
 
 def resample(faces_B1HW: Tensor, theta_B23: Tensor, side_px: int) -> Tensor:
-    """Sample a square of `side_px` through an affine map from output to input, both in [-1, 1]; outside repeats the border."""
+    """Sample a square of `side_px` through a map from output to input, both in [-1, 1]; the border is repeated."""
     grid = F.affine_grid(theta_B23, [len(faces_B1HW), 1, side_px, side_px], align_corners=False)
     return F.grid_sample(faces_B1HW, grid, mode="bilinear", padding_mode="border", align_corners=False)
 

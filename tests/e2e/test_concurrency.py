@@ -1,0 +1,85 @@
+"""Many callers at once get the very numbers that each would get alone: with a tiny model, and with the committed one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import pytest
+from PIL import Image, ImageEnhance
+
+from tests.conftest import encoded
+from tests.services.detection.faces import drawn_face
+from tests.stack import Stack, running
+
+CALLERS = 64
+
+
+@pytest.fixture(scope="module", params=["toy", "committed"])
+def stack(request: pytest.FixtureRequest, toy_repository: Path) -> Iterator[Stack]:
+    repository = toy_repository if request.param == "toy" else request.getfixturevalue("real_repository")
+    with running("all", model_repository=repository) as process:
+        yield process
+
+
+def photos() -> list[bytes]:
+    """Sixteen different pictures of one to three faces."""
+    pictures = []
+    for number in range(16):
+        canvas = Image.new("RGB", (480, 240), (140 + 5 * number, 150, 160))
+        for place in range(1 + number % 3):
+            face = ImageEnhance.Contrast(Image.fromarray(drawn_face(120 + 2 * number))).enhance(0.7 + 0.05 * number)
+            canvas.paste(face, (10 + 155 * place, 40))
+        pictures.append(encoded(canvas))
+    return pictures
+
+
+def test_sixty_four_at_once_get_the_same_numbers_as_one_at_a_time(stack: Stack) -> None:
+    url, pictures = stack.url() + "/v1/classify", photos()
+    limits = httpx.Limits(max_connections=CALLERS)
+    with httpx.Client(timeout=60, limits=limits) as client:
+
+        def ask(picture: bytes) -> dict[str, object]:
+            response = client.post(url, content=picture, headers={"content-type": "image/jpeg"})
+            assert response.status_code == 200, response.text
+            answer: dict[str, object] = response.json()
+            return answer
+
+        alone = [ask(picture) for picture in pictures]
+        assert sum(len(answer["faces"]) for answer in alone) >= len(pictures)  # type: ignore[arg-type, misc]
+        with ThreadPoolExecutor(CALLERS) as pool:
+            different = list(pool.map(ask, pictures * (CALLERS // len(pictures))))
+            identical = list(pool.map(ask, [pictures[2]] * CALLERS))
+    assert different == alone * (CALLERS // len(pictures))
+    assert identical == [alone[2]] * CALLERS
+    batches = httpx.get(stack.url() + "/metrics").text
+    assert 'mien_batch_rows_count{model="expression_classifier"}' in batches
+
+
+def test_the_committed_model_answers_a_row_alike_alone_and_in_any_batch(real_repository: Path) -> None:
+    """Bit for bit, on the file itself: alone, beside strangers, in another order, beside empty rows."""
+    import numpy as np
+    import onnxruntime
+
+    newest = max(real_repository.glob("expression_classifier/*/model.onnx"), key=lambda path: int(path.parent.name))
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(newest, options, providers=["CPUExecutionProvider"])
+    random = np.random.default_rng(0)
+    drawn = [np.asarray(Image.fromarray(drawn_face(side)).resize((112, 112))) for side in range(60, 76)]
+    noise = random.integers(0, 256, (16, 112, 112, 3), np.uint8)
+    faces = np.concatenate([np.stack(drawn), noise])
+
+    def answer(rows: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+        return session.run(None, {"faces": rows})[0]  # type: ignore[no-any-return]
+
+    alone = np.concatenate([answer(face[None]) for face in faces])
+    assert np.isfinite(alone).all()
+    np.testing.assert_allclose(alone.sum(1), 1, atol=1e-5)
+    for size in (2, 3, 8, 32):
+        order = random.permutation(len(faces))
+        np.testing.assert_array_equal(answer(faces[order[:size]]), alone[order[:size]])
+    padded = np.concatenate([faces[:3], np.zeros((5, 112, 112, 3), np.uint8)])
+    np.testing.assert_array_equal(answer(padded)[:3], alone[:3])
