@@ -157,11 +157,12 @@ def export(
 def compare(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders that were evaluated.")],
     to: Annotated[Path, typer.Option(help="Where comparison.md and comparison.html go.")] = Path("runs"),
+    into: Annotated[Path | None, typer.Option(help="A Markdown file that gets the table between its markers.")] = None,
 ) -> None:
     """Put several evaluated runs side by side."""
     from training import comparison
 
-    page = comparison.write(runs, to)
+    page = comparison.write(runs, to, into)
     console.print(page.with_suffix(".md").read_text(), markup=False, soft_wrap=True)
     console.print(f"See {page}")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -72,10 +73,17 @@ def page(reports: Sequence[dict[str, Any]]) -> str:
     )
 
 
-def write(folders: Sequence[Path], to: Path) -> Path:
-    """Write `comparison.md` and `comparison.html` into a folder and return the page's path."""
+def write(folders: Sequence[Path], to: Path, into: Path | None = None) -> Path:
+    """Write `comparison.md` and `comparison.html` into a folder and return the page's path.
+
+    Args:
+        into: a Markdown file whose lines between `<!-- model -->` and `<!-- /model -->` become the table.
+    """
     reports = read(folders)
     to.mkdir(parents=True, exist_ok=True)
     (to / "comparison.md").write_text(markdown(reports))
     (to / "comparison.html").write_text(page(reports))
+    if into is not None:
+        place = re.compile(r"(<!-- model -->\n).*?(<!-- /model -->)", re.DOTALL)
+        into.write_text(place.sub(lambda found: f"{found[1]}{markdown(reports)}{found[2]}", into.read_text()))
     return to / "comparison.html"

@@ -27,7 +27,8 @@ class Data:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """`method`: arm or resnet18. `init`: a checkpoint whose backbone is taken over ('' = from scratch)."""
+    """`method`: arm or resnet18. `init`: a checkpoint to start from ('' = from scratch): the whole network
+    from the same method, else its backbone."""
 
     method: str = "arm"
     dropout: float = 0.0

@@ -135,8 +135,8 @@ async def _start_rest(service: Service, host: str) -> tuple[_Rest, asyncio.Task[
     server = _Rest(config)
     sockets = [_bind(host, service)]
     task = asyncio.create_task(server.serve(sockets))
-    while not server.started and not task.done():  # uvicorn tells it by this flag alone
-        await asyncio.sleep(0.01)  # noqa: ASYNC110
+    while not server.started and not task.done():  # noqa: ASYNC110 (uvicorn tells it by this flag alone)
+        await asyncio.sleep(0.01)
     return server, task
 
 

@@ -15,7 +15,7 @@ ROLE = "expression_classifier"
 
 
 class ExpressionClassifier:
-    """Serves every entry of the model repository whose name begins with the role; `default` answers when none is named."""
+    """Serves the repository entries whose names begin with the role; `default` answers where none is named."""
 
     def __init__(self, backend: Backend, default: str = ROLE) -> None:
         self._backend = backend

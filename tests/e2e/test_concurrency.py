@@ -1,4 +1,4 @@
-"""Many callers at once get the very numbers that each would get alone: with a tiny model, and with the committed one."""
+"""Many callers at once get the very numbers that each would get alone: with a tiny model, with the committed one."""
 
 from __future__ import annotations
 

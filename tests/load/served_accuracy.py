@@ -117,7 +117,7 @@ def report(rows: list[Row], colours: dict[str, float], finder: str) -> str:
     lines = [
         f"Faces found by {finder}.",
         "",
-        "| face in the picture | tried | found | accuracy through the stack | same faces directly | difference, points |",
+        "| face in the picture | tried | found | accuracy through the stack | directly | difference, points |",
         "|---|---|---|---|---|---|",
     ]
     total = Row(0, *(sum(getattr(row, name) for row in rows) for name in ("tried", "found", "served", "direct")))

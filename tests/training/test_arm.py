@@ -74,6 +74,12 @@ def test_the_served_graph_takes_bytes_and_ignores_a_tint(served: networks.Served
         assert torch.allclose(served(grey), served(grey + 40), atol=1e-4), "brighter is the same face"
 
 
+def test_the_served_graph_reads_a_mirrored_face_alike(served: networks.ServedClassifier) -> None:
+    faces = torch.randint(0, 256, (2, 112, 112, 3), dtype=torch.uint8)
+    with torch.inference_mode():
+        assert torch.allclose(served(faces), served(faces.flip(2)), atol=1e-5)
+
+
 def test_an_unknown_method_is_told_the_choices() -> None:
     with pytest.raises(ValueError, match="arm, resnet18"):
         networks.build("vgg")

@@ -113,7 +113,7 @@ def test_a_checkpoint_is_never_half_written(tmp_path: Path, monkeypatch: pytest.
 def test_two_processes_train_one_network(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     done = subprocess.run(
-        [*command, str(SCRIPT), str(tmp_path)], env=HERE, capture_output=True, text=True, timeout=120, check=False
+        [*command, str(SCRIPT), str(tmp_path)], env=HERE, capture_output=True, text=True, timeout=400, check=False
     )
     assert done.returncode == 0, done.stderr[-2000:]
     first, second = (json.loads((tmp_path / f"process_{rank}.json").read_text()) for rank in (0, 1))

@@ -11,7 +11,7 @@ import torch
 from tests.training.tiny_run import build, config, patterned
 from training import loop
 from training.arm.networks import ResNet18
-from training.arm.task import ClassificationTask, predict, take_backbone
+from training.arm.task import ClassificationTask, predict, take_weights
 
 ALONE = loop.Process(0, 1, torch.device("cpu"))
 
@@ -85,10 +85,10 @@ def test_it_learns_what_can_be_learnt(small: None) -> None:
 
 def test_a_backbone_is_taken_over_whole_or_not_at_all(small: None) -> None:
     giver, taker = ResNet18(), ResNet18()
-    take_backbone(taker, giver.state_dict())
+    take_weights(taker, giver.state_dict())
     assert all(torch.equal(a, b) for a, b in zip(giver.backbone.parameters(), taker.backbone.parameters(), strict=True))
     with pytest.raises(RuntimeError):
-        take_backbone(taker, {"backbone.layers.0.weight": torch.zeros(4, 1, 3, 3)})
+        take_weights(taker, {"backbone.layers.0.weight": torch.zeros(4, 1, 3, 3)})
 
 
 @pytest.mark.parametrize(

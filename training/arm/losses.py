@@ -18,7 +18,8 @@ def focal(logits_BK: Tensor, label_B: Tensor, gamma: float, alpha_K: Tensor) -> 
     Args:
         alpha_K: one weight per class, or a single one. The .25 of RetinaNet is the weight of the foreground
             against the background of a two-class problem; a single weight in a softmax over K classes multiplies the
-            whole loss, which Adam's normalisation cancels (up to its epsilon) and which under SGD is a smaller learning rate.
+            whole loss, which Adam's normalisation cancels (up to its epsilon) and which under SGD is a smaller
+            learning rate.
     """
     log_p_B = F.log_softmax(logits_BK, dim=1).gather(1, label_B.unsqueeze(1)).squeeze(1)
     weight_B = alpha_K[label_B] if alpha_K.numel() > 1 else alpha_K
@@ -26,5 +27,5 @@ def focal(logits_BK: Tensor, label_B: Tensor, gamma: float, alpha_K: Tensor) -> 
 
 
 def flip_consistency(logits_BK: Tensor, mirrored_BK: Tensor) -> Tensor:
-    """Mean squared distance of the probabilities of a face and its mirror image (after EAC, Zhang et al., ECCV 2022)."""
+    """Mean squared distance of a face's probabilities from its mirror image's (after EAC, Zhang et al., ECCV 2022)."""
     return (torch.softmax(logits_BK, 1) - torch.softmax(mirrored_BK, 1)).square().sum(1).mean()

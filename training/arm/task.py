@@ -30,7 +30,7 @@ class ClassificationTask:
         self.config, self.split, self.device, self.rank, self.world = config, split, device, rank, world
         self.network = networks.build(config.model.method, config.model.dropout)
         if config.model.init:
-            take_backbone(self.network, checkpoint.load(Path(config.model.init))["weights"])
+            take_weights(self.network, checkpoint.load(Path(config.model.init))["weights"])
         self.network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.averaged = copy.deepcopy(self.network).eval() if config.optimizer.ema else None
         self.parallel: nn.Module = DistributedDataParallel(self.network) if world > 1 else self.network
@@ -173,10 +173,14 @@ def predict(network: nn.Module, table: FaceTable, face_px: int, device: torch.de
     return torch.cat(parts).numpy()
 
 
-def take_backbone(network: nn.Module, weights: dict[str, Tensor]) -> None:
-    """Take over another run's backbone, all of it or an error; the head stays as it was initialised."""
-    prefix = "backbone."
-    backbone = {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
+def take_weights(network: nn.Module, weights: dict[str, Tensor]) -> None:
+    """Take over another run's weights: all of them from the same method, else its backbone, and never a part of it."""
+    if weights.keys() == network.state_dict().keys():
+        network.load_state_dict(weights)
+        return
+    backbone = {
+        name.removeprefix("backbone."): value for name, value in weights.items() if name.startswith("backbone.")
+    }
     network.get_submodule("backbone").load_state_dict(backbone, strict=True)
 
 
