@@ -3,8 +3,8 @@
 1. *Propose*: the `alt2` cascade searches the picture at a long side of 640 px and, for a face that nearly fills the
    picture, a small copy with its border repeated all around.
 2. *Look closely*: every proposal is cut from the full picture at one size and searched again in fine steps by `alt2`
-   and `default`, as it is and mirrored. How many windows agree says how surely it is a face, at any size of face;
-   their mean is its box.
+   and `default`, as it is and mirrored, and if in doubt turned a little. How many windows agree says how surely it is
+   a face, at any size of face; their mean is its box.
 
 The score is the chance that it is a face: a logistic curve over those counts and the size, fitted to FER+ training
 faces put into pictures, to photographs of people and of statues, and to pictures without a face.
@@ -31,6 +31,7 @@ _CLOSE_UP_PX, _CLOSE_UP_MARGIN, _CLOSE_UP_SMALLEST_PX = 160, 0.25, 56
 _PROPOSALS = 96  # looked at, the surest first: bounds the time of a picture full of patterns
 _PATCH_PX, _PATCH_SIDES, _PATCH_STEP = 112, 1.6, 1.07  # the proposed face is 70 px wide in its patch
 _FEWEST = 3  # windows of `alt2` without which the rest of the look is saved
+_TILT_DEG, _DOUBTFUL = 12.0, (0.05, 0.3)  # scores at which a head may be tilted: looked at again, turned both ways
 _SAME, _NEAR = 0.5, 0.25  # overlap of windows that show one face; and of those that surely do not show another
 _DOUBLE = 0.5  # share of a smaller face inside a surer one that makes it the same
 
@@ -106,8 +107,16 @@ class CascadeFinder:
         return _means(np.vstack([near, close / factor]))[:_PROPOSALS]
 
     def _look(self, image: RGB, box: Windows, factor: float) -> Look | None:
+        look = self._look_turned(image, box, factor, 0.0)
+        if look is None or not _DOUBTFUL[0] < look.score < _DOUBTFUL[1]:
+            return look
+        turned = [self._look_turned(image, box, factor, roll_deg) for roll_deg in (-_TILT_DEG, _TILT_DEG)]
+        return max((each for each in (look, *turned) if each is not None), key=lambda each: each.score)
+
+    def _look_turned(self, image: RGB, box: Windows, factor: float, roll_deg: float) -> Look | None:
         x, y, side = float(box[0] + box[2] / 2), float(box[1] + box[3] / 2), float(box[2])
-        patch = cv2.cvtColor(cut(image, Square(x, y, side * _PATCH_SIDES), _PATCH_PX), cv2.COLOR_RGB2GRAY)
+        square = Square(x, y, side * _PATCH_SIDES, roll_deg)
+        patch = cv2.cvtColor(cut(image, square, _PATCH_PX), cv2.COLOR_RGB2GRAY)
         grey = np.asarray(patch, np.uint8)
         alt2 = self._agreeing(self._alt2, grey)
         if len(alt2) < _FEWEST:
