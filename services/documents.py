@@ -77,11 +77,11 @@ class Models(Document):
 
 
 def face(value: domain.Face) -> dict[str, Any]:
-    """The fields of `Face`; those that no model fills are left out."""
-    box = value.box
-    fields: dict[str, Any] = {"box": Box(x=box.x, y=box.y, width=box.width, height=box.height), "score": value.score}
+    """The fields of `Face`, to a hundredth of a pixel; those that no model fills are left out."""
+    sides = {side: round(getattr(value.box, side), 2) for side in ("x", "y", "width", "height")}
+    fields: dict[str, Any] = {"box": Box(**sides), "score": round(value.score, 4)}
     if value.landmarks:
-        fields["landmarks"] = list(value.landmarks)
+        fields["landmarks"] = [(round(x, 2), round(y, 2)) for x, y in value.landmarks]
     if value.action_units:
         fields["action_units"] = dict(value.action_units)
     return fields
