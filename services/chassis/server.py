@@ -142,7 +142,8 @@ async def _start_rest(service: Service, host: str) -> tuple[_Rest, asyncio.Task[
 
 def _bind(host: str, service: Service) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family)
+    # named TCP, so that asyncio turns Nagle's algorithm off: else an answer waits 40 ms for an acknowledgement
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, service.rest_port))

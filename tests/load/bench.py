@@ -23,6 +23,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 import onnxruntime
 from PIL import Image
@@ -48,6 +49,7 @@ class BarePipeline:
         options.intra_op_num_threads = intra
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        cv2.setNumThreads(1)  # as the service does: OpenCV's own threads would fight with these
         self._finders = [CascadeFinder() for _ in range(threads)]
 
     def answer(self, photo: bytes, finder: CascadeFinder) -> float:
@@ -100,7 +102,7 @@ def ask(url: str, photo: Path, callers: int, requests: int) -> tuple[float, list
 
 def measure(model: Path, rounds: int, requests: int) -> Result:
     """Bare pipeline and gateway in turn, 8 callers; then one caller each, together and in three processes."""
-    canvas = Image.effect_noise((640, 480), 24).convert("RGB")
+    canvas = Image.linear_gradient("L").resize((640, 480)).convert("RGB")
     canvas.paste(Image.fromarray(drawn_face(240)), (200, 120))
     data = encoded(canvas)
     with ExitStack() as stack:
