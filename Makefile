@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 TRAIN_BIN := .venv-train/bin
-BACKEND ?= embedded
+CONFIG ?= training/configs/ferplus_backbone.toml
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .PHONY: help run test test-serving test-training lint proto bench train clean
@@ -35,7 +35,7 @@ proto: .venv/dev ## generate mien/v1 from proto/
 bench: .venv/dev ## measure the gateway against the in-process pipeline; writes the README's figures
 	$(BIN)/python -m tests.load.bench --write README.md
 
-train: .venv-train/dev ## train, export and report the shipped classifier: make train CONFIG=training/configs/ferplus_arm.toml
+train: .venv-train/dev ## train one configuration: make train CONFIG=training/configs/ferplus_backbone.toml
 	$(TRAIN_BIN)/mien train $(CONFIG)
 
 clean: ## remove the virtual environments and caches (never runs/ or model_repository/)

@@ -181,8 +181,8 @@ def _ms(seconds: float) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="The gateway against the bare pipeline.")
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--requests", type=int, default=240, help="for each side and round")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--requests", type=int, default=80, help="for each side and round")
     parser.add_argument("--write", type=Path, help="put the result between this file's bench markers")
     options = parser.parse_args()
     models = sorted(
