@@ -101,7 +101,7 @@ async def serve(settings: Settings, roles: tuple[str, ...], announce: Callable[[
     """Run the services of `roles` until SIGTERM or Ctrl-C; `announce` is called when they answer.
 
     Raises:
-        OSError: a port is taken.
+        OSError: a port is taken, or the file of the face detector is missing or not one.
         RepositoryError: the model repository is not one; the sentence says what is wrong.
     """
     logs.configure(settings.log_level, settings.log_format)
@@ -132,7 +132,10 @@ async def serve(settings: Settings, roles: tuple[str, ...], announce: Callable[[
 def _detector(settings: Settings, limits: ImageLimits, parts: Parts) -> Detector:
     yunet = settings.yunet_model
     finder = CascadeFinder if yunet is None else partial(YuNetFinder, yunet)
-    detector = FaceDetector(finder, limits, settings.detection_workers)
+    try:
+        detector = FaceDetector(finder, limits, settings.detection_workers)
+    except ValueError as error:  # the file that the deployer named is no YuNet network
+        raise OSError(f"MIEN_YUNET_MODEL: {error}") from error
     parts.start.append(detector.warm)
 
     async def close() -> None:

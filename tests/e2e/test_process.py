@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests.stack import Stack, free_ports, running
 
@@ -60,6 +61,15 @@ def test_a_missing_model_repository_is_one_sentence(tmp_path: Path) -> None:
         log = stack.log.read_text()
         assert "model repository" in log.lower()
         assert "Traceback" not in log
+
+
+@pytest.mark.parametrize("present", [True, False])
+def test_a_wrong_detector_file_is_one_sentence(tmp_path: Path, present: bool) -> None:
+    if present:
+        (tmp_path / "yunet.onnx").write_text("not a network")
+    with running("detection", ready=False, yunet_model=tmp_path / "yunet.onnx") as stack:
+        assert stack.process.wait(30) == 2
+        assert "Traceback" not in stack.log.read_text()
 
 
 def test_a_bad_setting_is_named(toy_repository: Path) -> None:
