@@ -90,8 +90,9 @@ def _refusal(sentence: str) -> typer.Exit:
 
 def main() -> None:
     """The console script."""
-    for command in _training().registered_commands:
-        app.registered_commands.append(command)
+    training = _training()
+    app.registered_commands.extend(training.registered_commands)
+    app.registered_groups.extend(training.registered_groups)
     app()
 
 

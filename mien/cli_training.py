@@ -25,7 +25,9 @@ Verb = TypeVar("Verb", bound=Callable[..., None])
 ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="A run's configuration, training/configs/*.toml.")]
 Folder = Annotated[Path | None, typer.Option(help="The run's folder; default runs/<name>.")]
 
-app = typer.Typer(no_args_is_help=True, help="Train, evaluate, export and compare expression classifiers.")
+app = typer.Typer(no_args_is_help=True, help="Train, evaluate, export and compare models; render a corpus.")
+clay = typer.Typer(no_args_is_help=True, help="The corpus of rendered statue heads.")
+app.add_typer(clay, name="clay")
 console = Console()
 
 
@@ -59,24 +61,18 @@ def train(
     stop_after_s: Annotated[float, typer.Option(help="Save and stop after this long; 0: train to the end.")] = 0,
 ) -> None:
     """Train a configuration; the same command again continues where it stopped."""
-    from training import loop
-    from training.arm.task import ClassificationTask
+    from training import loop, methods
     from training.config import load
-    from training.data import sources
 
     found = load(config)
-
-    def build(process: loop.Process) -> ClassificationTask:
-        split = sources.read(found.data.source, found.data.path, found.data.rows)
-        return ClassificationTask(found, split, process.device, process.rank, process.world)
-
+    method = methods.of(found)
     where = _folder(found, folder)
     try:
-        best = loop.run(found, build, where, stop_after_s)
+        best = loop.run(found, lambda process: method.build(found, process), where, stop_after_s)
     finally:
         loop.leave()
     if best and os.environ.get("RANK", "0") == "0":
-        console.print(f"Best epoch {best['epoch']:.0f}: accuracy {best['accuracy']:.4f} on validation, in {where}")
+        console.print(f"Best epoch {best['epoch']:.0f}: score {best['score']:.4f} on validation, in {where}")
 
 
 @app.command()
@@ -88,41 +84,23 @@ def evaluate(
     ] = None,
     folder: Folder = None,
 ) -> None:
-    """Score a run's best epoch, or an exported file, on the validation faces and write report.html and report.json."""
+    """Score a run's best epoch, or an exported file, and write its report into the run's folder."""
     import json
 
-    from training import report, runs
-    from training.arm import networks
+    from training import methods
     from training.config import from_dict, load
-    from training.data import sources
-    from training.evaluate import evaluate as score
-    from training.evaluate import of_file, of_network, predict
 
-    if model is not None:
+    if config is not None:
+        found = load(config)
+    elif model is not None:
         card = model.with_name("card.json")
-        if config is None and not card.exists():
+        if not card.exists():
             raise FileNotFoundError(f"no {card}: name the configuration too, it says on which data to evaluate")
-        found = load(config) if config else from_dict(json.loads(card.read_text())["recipe"])
-        where, measured, epochs = (
-            folder or Path("runs") / f"{found.name}_exported",
-            f"the exported file {model.name}",
-            [],
-        )
-        answers, side_px = of_file(model), networks.FACE_PX
-    elif config is not None:
-        run = runs.open_run(_folder(load(config), folder))
-        found, where, side_px = run.config, run.folder, run.config.train.face_px
-        measured, epochs = f"the best epoch, {run.scores['epoch']:.0f}", runs.epochs(run.folder)
-        answers = of_network(networks.served(run.network))
+        found = from_dict(json.loads(card.read_text())["recipe"])
     else:
         raise ValueError("name a configuration, or an exported file with --model")
-    table = sources.read(found.data.source, found.data.path).validation
-    result = score(table.labels, predict(answers, table, side_px))
-    page = report.write(where, found, result, measured, epochs)
-    low, high = result.accuracy_interval
-    console.print(
-        f"Accuracy {result.accuracy:.4f} ({low:.4f} to {high:.4f}), macro F1 {result.macro_f1:.4f}: see {page}"
-    )
+    where = folder or Path("runs") / (f"{found.name}_exported" if model else found.name)
+    console.print(methods.of(found).evaluate(found, where, model), highlight=False, markup=False, soft_wrap=True)
 
 
 @app.command()
@@ -131,21 +109,17 @@ def export(
     config: ConfigFile,
     folder: Folder = None,
     to: Annotated[Path, typer.Option(help="The model repository.")] = Path("model_repository"),
-    role: Annotated[
-        str, typer.Option(help="The entry in it; its config.pbtxt is the contract.")
-    ] = "expression_classifier",
-    int8: Annotated[bool, typer.Option(help="Make the 8-bit form the CPU default if it is accurate enough.")] = True,
-    measure: Annotated[bool, typer.Option(help="Tell images per second of each file, on one core.")] = False,
+    role: Annotated[str, typer.Option(help="The entry in it, if not the method's own.")] = "",
+    measure: Annotated[bool, typer.Option(help="Tell rows per second of each file, on one core.")] = False,
 ) -> None:
     """Export a run's best epoch as the next version in the model repository, if it passes the gate."""
+    from training import methods
     from training.config import load
-    from training.data import sources
-    from training.export import export as make
     from training.speed import images_per_s
 
     found = load(config)
-    split = sources.read(found.data.source, found.data.path, found.data.rows)
-    landed = make(_folder(found, folder), to, split, role, int8)
+    method = methods.of(found)
+    landed = method.export(found, _folder(found, folder), to, role or method.role)
     console.print(f"Exported to {landed}: rollback is deleting that folder")
     for file in sorted(landed.glob("*.onnx")) if measure else []:
         rates = ", ".join(f"{images_per_s(file, batch):.0f} at batch {batch}" for batch in (1, 8))
@@ -165,6 +139,45 @@ def compare(
     page = comparison.write(runs, to, into)
     console.print(page.with_suffix(".md").read_text(), markup=False, soft_wrap=True)
     console.print(f"See {page}")
+
+
+@clay.command()
+@friendly
+def render(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A corpus, training/configs/clay_*.toml.")],
+    count: Annotated[int, typer.Option(min=1, help="How many pictures; a larger number later adds to them.")],
+    to: Annotated[Path, typer.Option(help="The corpus' folder.")],
+    processes: Annotated[int, typer.Option(min=0, help="At the same time; 0: one for each core.")] = 0,
+) -> None:
+    """Render statue heads with their truth; the same command again continues where it stopped."""
+    import time
+
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from training.clay import corpus, settings, sheet
+    from training.clay import render as rendering
+
+    clay_config = settings.load(config)
+    began, first = time.monotonic(), None
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console) as progress:
+        bar = progress.add_task(clay_config.name, total=count)
+        for done, _ in rendering.render(clay_config, count, to, processes):
+            first = done if first is None else first
+            progress.update(bar, completed=done)
+    rate = (count - (first or 0)) / (time.monotonic() - began)
+    page = sheet.write(corpus.read(to))
+    console.print(f"{count:,} pictures in {to}, {rate:.1f} a second; see sheet.jpg and {page}", highlight=False)
+
+
+@clay.command("sheet")
+@friendly
+def look(folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A rendered corpus.")]) -> None:
+    """Draw a corpus' contact sheets and count what is in it."""
+    from training.clay import corpus, sheet
+
+    page = sheet.write(corpus.read(folder))
+    console.print(page.read_text(), markup=False, highlight=False)
 
 
 def _folder(config: Config, folder: Path | None) -> Path:

@@ -37,6 +37,10 @@ LIMITS = {
     "rafdb": ["Learnt from faces of people at 100 px; it has seen no statue.", "Fear, anger and disgust are rare."],
     "folder": [],
 }
+STATUE_LIMITS = [
+    "Its people are small grey faces (48 px); its statues are rendered heads of one head model.",
+    "On photographs of real statues nobody knows the truth; no accuracy is claimed for them.",
+]
 GENERAL_LIMITS = [
     "The expressions are posed or guessed by annotators; agreement between them is far from complete.",
     "No claim is made for any age, gender, skin tone or culture: the data names none of them.",
@@ -57,6 +61,7 @@ def write_card(
     temperature: float,
     files: dict[Path, dict[str, Any]],
     side_px: int,
+    statues: Evaluation | None = None,
 ) -> dict[str, Any]:
     """The card's content, plain values only.
 
@@ -65,6 +70,9 @@ def write_card(
         files: each file with what is known about it (`precision`, `accuracy`, …); size and sha256 are added.
     """
     source = config.data.source
+    limits = (
+        LIMITS[source] if statues is None else [line for line in LIMITS[source] if "statue" not in line] + STATUE_LIMITS
+    )
     return {
         "name": role,
         "version": number,
@@ -72,7 +80,7 @@ def write_card(
         "mien_version": _mien_version(),
         "method": config.model.method,
         "statements": STATEMENTS,
-        "limits": LIMITS[source] + GENERAL_LIMITS,
+        "limits": limits + GENERAL_LIMITS,
         "input": f"faces: uint8 RGB [n, {side_px}, {side_px}, 3], aligned and tightly framed; luma (ITU-R BT.601) and "
         "standardisation are in the graph, so colour plays no part",
         "output": f"probabilities: float32 [n, 7], each row summing to 1, of {', '.join(EXPRESSIONS)}",
@@ -83,10 +91,12 @@ def write_card(
             "source": source,
             "training": _counts(split.train),
             "validation": _counts(split.validation),
+            **({"statues_validation": _counts(split.statues)} if split.statues is not None else {}),
             "rules": RULES[source],
             "licence": LICENCES[source],
         },
         "metrics": asdict(evaluation),
+        **({"statues_metrics": asdict(statues)} if statues is not None else {}),
         "files": {path.name: facts | _fingerprint(path) for path, facts in files.items()},
         "recipe": as_dict(config),
     }

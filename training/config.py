@@ -10,25 +10,30 @@ import dataclasses
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 from training.data.augment import Augmentation
+from training.fcos.scenes import Scenes
+from training.shape.settings import Shape
 
 
 @dataclass(frozen=True, slots=True)
 class Data:
     """`source`: ferplus, rafdb or folder (see `training/data/`). `path`: where it lies. `rows`: use only the first
-    so many training rows (0: all), for a quick try."""
+    so many training rows (0: all), for a quick try. `statues`: a rendered corpus that is learnt beside it ('' = none),
+    its faces cut with the exported `landmarker`."""
 
     source: str = "ferplus"
     path: str = "../shared/data/ferplus"
     rows: int = 0
+    statues: str = ""
+    landmarker: str = "model_repository/face_landmarker/1/model.onnx"
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """`method`: arm or resnet18. `init`: a checkpoint to start from ('' = from scratch): the whole network
-    from the same method, else its backbone."""
+    """`method`: arm or resnet18 (expressions), fcos (face detector) or shape (landmarker). `init`: a checkpoint to
+    start from ('' = from scratch): the whole network from the same method, else its backbone."""
 
     method: str = "arm"
     dropout: float = 0.0
@@ -82,7 +87,11 @@ class Train:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """Everything that decides a run. `name` is the run's folder under `runs/`."""
+    """Everything that decides a run. `name` is the run's folder under `runs/`.
+
+    `scenes` is for the face detector (method fcos) alone, `shape` for the landmarker (method shape); neither uses
+    `loss`.
+    """
 
     name: str
     data: Data = field(default_factory=Data)
@@ -91,6 +100,8 @@ class Config:
     optimizer: Optimizer = field(default_factory=Optimizer)
     train: Train = field(default_factory=Train)
     augment: Augmentation = field(default_factory=Augmentation)
+    scenes: Scenes = field(default_factory=Scenes)
+    shape: Shape = field(default_factory=Shape)
 
 
 def load(path: Path) -> Config:
@@ -121,8 +132,9 @@ def _build(kind: Any, values: dict[str, Any], where: str) -> Any:
         hint = hints[key]
         if dataclasses.is_dataclass(hint):
             built[key] = _build(hint, value, key)
-        elif hint == tuple[float, ...]:
-            built[key] = tuple(float(item) for item in (value if isinstance(value, (list, tuple)) else [value]))
+        elif hint in (tuple[float, ...], tuple[str, ...]):
+            kind_of_item = get_args(hint)[0]
+            built[key] = tuple(kind_of_item(item) for item in (value if isinstance(value, (list, tuple)) else [value]))
         elif hint is float and isinstance(value, int) and not isinstance(value, bool):
             built[key] = float(value)
         elif type(value) is not hint:

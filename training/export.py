@@ -25,7 +25,7 @@ from training import calibration, gate, quantise
 from training.arm import networks
 from training.card import write_card
 from training.data.faces import FaceTable, Split
-from training.evaluate import evaluate, of_file, of_network, predict
+from training.evaluate import Probabilities, evaluate, of_file, of_network, predict
 from training.runs import open_run
 
 ACCURACY_LOSS = 0.005  # a smaller form may lose this much of validation accuracy
@@ -57,8 +57,7 @@ def export(
             f"{run.config.name} was trained at {run.config.train.face_px} px, but {role} serves {side_px} px"
         )
     labels = split.validation.labels
-    plain = predict(of_network(networks.served(run.network)), split.validation, side_px)
-    temperature = calibration.fit(labels, plain)
+    temperature = _temperature(of_network(networks.served(run.network)), split, side_px)
     served = networks.served(run.network, temperature)
 
     aside = Path(tempfile.mkdtemp(prefix=".landing-", dir=repository / role))
@@ -90,7 +89,11 @@ def export(
         # Dividing by 1 / temperature takes the temperature out again, see `write_card`.
         evaluation = evaluate(labels, calibration.apply(answers, 1 / temperature))
         number = next_version(repository / role)
-        card = write_card(role, number, run.config, split, evaluation, temperature, facts, side_px)
+        statues = None
+        if split.statues is not None:
+            found = predict(of_file(chosen), split.statues, side_px)
+            statues = evaluate(split.statues.labels, calibration.apply(found, 1 / temperature))
+        card = write_card(role, number, run.config, split, evaluation, temperature, facts, side_px, statues)
         (aside / "card.json").write_text(json.dumps(card, indent=2) + "\n")
         return land(aside, repository / role, number)
     finally:
@@ -136,6 +139,16 @@ def land(aside: Path, entry: Path, number: int) -> Path:
     """
     aside.chmod(0o755)
     return aside.rename(entry / str(number))
+
+
+def _temperature(network: Probabilities, split: Split, side_px: int) -> float:
+    """The temperature that fits the validation faces; with statues, both sets count alike."""
+    tables = [split.validation] + ([split.statues] if split.statues is not None else [])
+    answers = [predict(network, table, side_px) for table in tables]
+    most = max(len(table) for table in tables)
+    repeats = [round(most / len(table)) for table in tables]
+    labels = np.concatenate([np.tile(table.labels, times) for table, times in zip(tables, repeats, strict=True)])
+    return calibration.fit(labels, np.concatenate([np.tile(a, (t, 1)) for a, t in zip(answers, repeats, strict=True)]))
 
 
 def _facts(answers: NDArray[np.float32], best: NDArray[np.float32], labels: NDArray[np.int64]) -> dict[str, float]:

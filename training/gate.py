@@ -1,4 +1,4 @@
-"""The gate that every exported classifier passes before it may land in the model repository.
+"""The gate that every exported model passes before it may land in the model repository.
 
 It is run on the file itself, through onnxruntime:
 
@@ -6,11 +6,13 @@ It is run on the file itself, through onnxruntime:
 - parity: it equals the torch network at batch 1, 3 and 8;
 - batch invariance: f(cat(a, b)) = cat(f(a), f(b)), in any order and beside empty rows. A server joins the rows of
   strangers into one batch, so an answer must not depend on them (the published ARM fails here);
-- sanity: finite probabilities whose rows sum to 1, for noise and for black, white and grey squares.
+- sanity: finite answers that can be what they stand for (probabilities sum to 1), for noise and for black, white and
+  grey squares.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,9 +20,10 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from training.evaluate import Probabilities, of_file
+Answers = dict[str, NDArray[np.float32]]  # by the output's name, one row per face or picture
+Function = Callable[[NDArray[np.uint8]], Answers]
 
-PARITY = 1e-4
+PARITY = 1e-4  # of an output's unit
 INVARIANCE = 1e-5
 
 
@@ -75,23 +78,53 @@ def read_contract(path: Path) -> Contract:
     return Contract(tensors(config.input), tensors(config.output), config.max_batch_size)
 
 
-def admit(path: Path, contract: Contract, reference: Probabilities | None) -> None:
-    """Let a classifier's file pass, or raise.
+def admit(
+    path: Path,
+    contract: Contract,
+    reference: Callable[[NDArray[np.uint8]], Answers | NDArray[np.float32]] | None,
+    sane: Callable[[Answers], None] | None = None,
+    units: Mapping[str, float] | None = None,
+) -> None:
+    """Let a model's file pass, or raise.
 
     Args:
-        reference: the torch network that the file must equal; None for a quantised or half-precision file, whose
-            distance is judged by its accuracy instead.
+        reference: the torch network that the file must equal, its answers by name (or bare, if there is but one
+            output); None for a quantised or half-precision file, whose distance is judged by its accuracy instead.
+        sane: raises `GateError` for answers that cannot be; default: each row must be probabilities.
+        units: what counts as 1 in an output: 1 for probabilities and shares (the default), 320 for pixels of a canvas.
 
     Raises:
         GateError: the first thing found wrong.
     """
     check_contract(path, contract)
-    model = of_file(path, threads=1)
-    faces = _faces(contract)
+    model = of_file(path)
+    images = _images(contract)
+    units = {tensor.name: (units or {}).get(tensor.name, 1.0) for tensor in contract.outputs}
     if reference is not None:
-        check_parity(model, reference, faces)
-    check_sanity(model, faces)
-    check_invariance(model, faces, contract.max_batch)
+
+        def named(rows: NDArray[np.uint8]) -> Answers:
+            found = reference(rows)
+            return found if isinstance(found, dict) else {contract.outputs[0].name: found}
+
+        check_parity(model, named, images, units)
+    check_sanity(model, images, sane or probabilities)
+    check_invariance(model, images, contract.max_batch, units)
+
+
+def of_file(path: Path) -> Function:
+    """An exported file as a function of its one input, on one core."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    name, outputs = session.get_inputs()[0].name, [output.name for output in session.get_outputs()]
+
+    def answers(images: NDArray[np.uint8]) -> Answers:
+        return dict(zip(outputs, session.run(None, {name: images}), strict=True))
+
+    return answers
 
 
 def check_contract(path: Path, contract: Contract) -> None:
@@ -110,43 +143,55 @@ def check_contract(path: Path, contract: Contract) -> None:
             raise GateError(f"{path.name}: its {side} are {listed[0]}, but config.pbtxt promises {listed[1]}")
 
 
-def check_parity(model: Probabilities, reference: Probabilities, faces: NDArray[np.uint8]) -> None:
-    """The file and the torch network answer the same, within `PARITY` of probability."""
+def check_parity(model: Function, reference: Function, images: NDArray[np.uint8], units: Mapping[str, float]) -> None:
+    """The file and the torch network answer the same, within `PARITY` of each output's unit."""
     for batch in (1, 3, 8):
-        distance = float(np.abs(model(faces[:batch]) - reference(faces[:batch])).max())
-        if not distance <= PARITY:
-            raise GateError(
-                f"the file and the trained network differ by {distance:.2g} in probability at batch {batch}"
-            )
+        found, wanted = model(images[:batch]), reference(images[:batch])
+        for name, unit in units.items():
+            distance = float(np.abs(found[name] - wanted[name]).max()) / unit
+            if not distance <= PARITY:
+                raise GateError(f"the file and the trained network differ by {distance:.2g} in {name} at batch {batch}")
 
 
-def check_invariance(model: Probabilities, faces: NDArray[np.uint8], max_batch: int) -> None:
+def check_invariance(model: Function, images: NDArray[np.uint8], max_batch: int, units: Mapping[str, float]) -> None:
     """Each row's answer is the same alone, beside others, in another order, and beside empty rows."""
-    rows = min(8, len(faces), max_batch)
-    faces = faces[:rows]
-    alone = np.concatenate([model(face[None]) for face in faces])
+    rows = min(8, len(images), max_batch)
+    images = images[:rows]
+    each = [model(image[None]) for image in images]
+    alone = {name: np.concatenate([answer[name] for answer in each]) for name in units}
     order = np.random.default_rng(0).permutation(rows)
-    padded = np.concatenate([faces[: (rows + 1) // 2], np.zeros_like(faces[: rows // 2])])
-    for how, found, wanted in (
-        ("beside other rows", model(faces), alone),
-        ("in another order", model(faces[order]), alone[order]),
-        ("beside empty rows", model(padded)[: (rows + 1) // 2], alone[: (rows + 1) // 2]),
+    half = (rows + 1) // 2
+    padded = np.concatenate([images[:half], np.zeros_like(images[: rows // 2])])
+    for how, found, chosen in (
+        ("beside other rows", model(images), np.arange(rows)),
+        ("in another order", model(images[order]), order),
+        ("beside empty rows", model(padded), np.arange(half)),
     ):
-        distance = float(np.abs(found - wanted).max())
-        if not distance <= INVARIANCE or (found.argmax(1) != wanted.argmax(1)).any():
-            raise GateError(f"a row's answer {how} differs by {distance:.2g} from its answer alone")
+        for name, unit in units.items():
+            distance = float(np.abs(found[name][: len(chosen)] - alone[name][chosen]).max()) / unit
+            if not distance <= INVARIANCE:
+                raise GateError(f"a row's {name} {how} differ by {distance:.2g} from its answer alone")
 
 
-def check_sanity(model: Probabilities, faces: NDArray[np.uint8]) -> None:
-    """Finite, none below 0, each row summing to 1."""
-    found = model(faces)
-    if not np.isfinite(found).all() or (found < 0).any():
-        raise GateError("some answers are not finite probabilities")
-    if not np.allclose(found.sum(1), 1, atol=1e-4):
-        raise GateError(f"probabilities of a row sum to {found.sum(1)[np.abs(found.sum(1) - 1).argmax()]:.4f}, not 1")
+def check_sanity(model: Function, images: NDArray[np.uint8], sane: Callable[[Answers], None]) -> None:
+    """Finite numbers, and whatever else `sane` asks."""
+    found = model(images)
+    for name, values in found.items():
+        if not np.isfinite(values).all():
+            raise GateError(f"some answers are not finite: {name}")
+    sane(found)
 
 
-def _faces(contract: Contract) -> NDArray[np.uint8]:
+def probabilities(answers: Answers) -> None:
+    """None below 0, each row summing to 1."""
+    for name, found in answers.items():
+        if (found < 0).any():
+            raise GateError(f"some {name} are below 0")
+        if not np.allclose(found.sum(1), 1, atol=1e-4):
+            raise GateError(f"{name} of a row sum to {found.sum(1)[np.abs(found.sum(1) - 1).argmax()]:.4f}, not 1")
+
+
+def _images(contract: Contract) -> NDArray[np.uint8]:
     """Twelve rows of the contract's size: smooth shapes, noise, and black, white and grey squares."""
     height, width, channels = contract.inputs[0].dims
     random = np.random.default_rng(0)

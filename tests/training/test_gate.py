@@ -118,7 +118,7 @@ def test_answers_that_are_no_probabilities_are_refused(exported: Path, contract:
     with pytest.raises(gate.GateError, match="not finite"):
         gate.admit(edited(exported, tmp_path, spoil), contract, None)
     with pytest.raises(gate.GateError, match=r"sum to 1.4"):
-        gate.check_sanity(lambda faces: np.full((len(faces), 7), 0.2, np.float32), np.zeros((2, 1, 1, 3), np.uint8))
+        gate.probabilities({"probabilities": np.full((2, 7), 0.2, np.float32)})
 
 
 def test_the_exported_graph_is_small_and_says_nothing_of_the_machine(exported: Path) -> None:

@@ -34,10 +34,14 @@ class FaceTable:
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """The training rows, and the rows on which models are chosen. A test split never comes here."""
+    """The training rows, and the rows on which models are chosen. A test split never comes here.
+
+    `statues`: validation rows of rendered statues, where they are learnt too; their side may differ from the others'.
+    """
 
     train: FaceTable
     validation: FaceTable
+    statues: FaceTable | None = None
 
 
 def one_hot(labels: NDArray[np.int64]) -> NDArray[np.float32]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from training.data import ferplus, folder, rafdb
+from training.data import ferplus, folder, rafdb, statues
 from training.data.faces import Split
 
 SOURCES = {"ferplus": ferplus.read, "rafdb": rafdb.read, "folder": folder.read}
@@ -32,3 +32,13 @@ def read(source: str, path: str, rows: int = 0) -> Split:
     if not rows:
         return split
     return Split(split.train.take(np.arange(min(rows, len(split.train)))), split.validation)
+
+
+def with_statues(split: Split, corpus: str, landmarker: str) -> Split:
+    """The same split with a rendered corpus' faces among its training rows, and its held-out heads beside validation.
+
+    Raises:
+        FileNotFoundError: no such corpus or landmarker; says the command that makes it.
+    """
+    training, validation = statues.held_out_split(statues.read(Path(corpus), Path(landmarker)))
+    return Split(statues.mixed(split.train, training.table), split.validation, validation.take(validation.clear).table)

@@ -1,0 +1,50 @@
+"""The expression classifiers behind the command line: what `training.methods.Method` asks for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from training import report, runs
+from training.arm import networks
+from training.arm.task import ClassificationTask
+from training.config import Config
+from training.data import sources
+from training.data.faces import Split
+from training.evaluate import evaluate as score
+from training.evaluate import of_file, of_network, predict
+from training.export import export as land
+from training.loop import Process
+
+
+def read(config: Config) -> Split:
+    """The faces that a configuration names."""
+    split = sources.read(config.data.source, config.data.path, config.data.rows)
+    if not config.data.statues:
+        return split
+    return sources.with_statues(split, config.data.statues, config.data.landmarker)
+
+
+def build(config: Config, process: Process) -> ClassificationTask:
+    return ClassificationTask(config, read(config), process.device, process.rank, process.world)
+
+
+def evaluate(config: Config, folder: Path, model: Path | None) -> str:
+    """Score the run's best epoch, or the exported file `model`, on the validation faces; writes `report.html`."""
+    if model is not None:
+        measured, epochs = f"the exported file {model.name}", []
+        answers, side_px = of_file(model), networks.FACE_PX
+    else:
+        run = runs.open_run(folder)
+        config, side_px = run.config, run.config.train.face_px
+        measured, epochs = f"the best epoch, {run.scores['epoch']:.0f}", runs.epochs(folder)
+        answers = of_network(networks.served(run.network))
+    table = sources.read(config.data.source, config.data.path).validation
+    result = score(table.labels, predict(answers, table, side_px))
+    page = report.write(folder, config, result, measured, epochs)
+    low, high = result.accuracy_interval
+    return f"Accuracy {result.accuracy:.4f} ({low:.4f} to {high:.4f}), macro F1 {result.macro_f1:.4f}: see {page}"
+
+
+def export(config: Config, folder: Path, repository: Path, role: str) -> Path:
+    """Land the run's best epoch as the next version; see `training.export`."""
+    return land(folder, repository, read(config), role)

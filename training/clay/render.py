@@ -1,0 +1,150 @@
+"""Rendering a corpus: parallel, resumable, the same bytes for the same recipe.
+
+Picture i shows variant i % variants of scene i // variants; the head is that of scene // scenes. Work is cut into parts
+of a few heads; a part's rows are written when all of its pictures are, so that a run that was ended goes on with the
+next part.
+The layout on disk is described in `corpus.py`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import multiprocessing
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from training.clay import backdrop, head, ict, scene, units
+from training.clay.corpus import mask_path, picture_path
+from training.clay.settings import Clay
+from training.data.faces import EXPRESSIONS
+
+HEADS_IN_A_PART = 6
+SALT = 20260  # changes with the renderer's meaning of a seed
+
+
+def render(clay: Clay, count: int, folder: Path, processes: int = 0) -> Iterator[tuple[int, int]]:
+    """Render pictures 0 to `count` - 1 into `folder`; yields (done, all) as parts finish, and ends with the manifest.
+
+    Raises:
+        FileNotFoundError: no head model; says where to get it.
+        ValueError: the folder holds a corpus of another recipe.
+    """
+    ict.read(Path(clay.head_model))  # a missing head model is told before anything starts
+    folder = folder.expanduser()
+    _claim(clay, folder)
+    size = HEADS_IN_A_PART * clay.scenes * clay.variants
+    parts = [(start, min(start + size, count)) for start in range(0, count, size)]
+    todo = [part for part in parts if not _part_path(folder, *part).exists()]
+    done = count - sum(end - start for start, end in todo)
+    yield done, count
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes or multiprocessing.cpu_count(), context, _single_threaded) as pool:
+        futures = {pool.submit(render_part, clay, folder, *part): part for part in todo}
+        try:
+            for future in as_completed(futures):
+                future.result()
+                start, end = futures[future]
+                done += end - start
+                yield done, count
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+    _write_manifest(folder, parts)
+
+
+def render_part(clay: Clay, folder: Path, start: int, end: int) -> None:
+    """Render pictures `start` to `end` - 1 and write their rows."""
+    import pyarrow
+    import pyarrow.parquet
+
+    model, photos = ict.read(Path(clay.head_model)), backdrop.photos(clay.backgrounds)
+    rows: list[dict[str, Any]] = []
+    carved: tuple[int, head.Head] | None = None
+    for index in range(start, end):
+        number, variant = divmod(index, clay.variants)
+        person = number // clay.scenes
+        if carved is None or carved[0] != person:
+            carved = person, head.carve(model, _random(clay, 0, person))
+        rows.append(_picture(clay, carved[1], person, number, variant, index, photos, folder))
+    target = _part_path(folder, start, end)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    aside = target.with_suffix(".writing")
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), aside)
+    aside.replace(target)
+
+
+def _picture(
+    clay: Clay, carved: head.Head, person: int, number: int, variant: int, index: int, photos: list[Path], folder: Path
+) -> dict[str, Any]:
+    """Render one picture, write it, and return its row."""
+    drawn = scene.draw(clay, photos, _random(clay, 1, number))
+    random = _random(clay, 2, index)
+    free = random.random() < clay.free
+    pose = units.draw("" if free else EXPRESSIONS[(number + variant * 3) % len(EXPRESSIONS)], random)
+    # How a head moves its two sides belongs to the head; gaze and a shifted jaw to the moment.
+    asymmetry = float(_random(clay, 3, person).uniform(0, 0.15))
+    face = carved.making(units.weights(pose.units, random, asymmetry, nuisance=0.6))
+    taken = scene.photograph(carved, face, drawn, clay)
+    picture, mask = picture_path(folder, index), mask_path(folder, index)
+    for path in (picture, mask):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(picture), taken.image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, drawn.quality])
+    cv2.imwrite(str(mask), taken.mask, [cv2.IMWRITE_PNG_COMPRESSION, 4])
+    return {
+        "index": index,
+        "identity": f"{clay.name}-{clay.seed}-{person:06d}",
+        "scene": number,
+        "expression": pose.expression,
+        "intensity": float(pose.intensity),
+        "action_units": [float(value) for value in pose.units],
+        "landmarks": [float(value) for value in taken.landmarks.ravel()],
+        "visible": [bool(value) for value in taken.visible],
+        "box": [float(value) for value in taken.box],
+        "pose": list(drawn.pose),
+        "kind": "ict",
+        "material": drawn.material,
+        "light": drawn.light,
+        "posture": carved.posture,
+        "size": [drawn.side_px, drawn.side_px],
+    }
+
+
+def _random(clay: Clay, what: int, number: int) -> np.random.Generator:
+    return np.random.default_rng((SALT, clay.seed, *clay.name.encode(), what, number))
+
+
+def _claim(clay: Clay, folder: Path) -> None:
+    """Write the recipe, or check that the folder was begun with the same one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    recipe = folder / "recipe.json"
+    # Where the inputs lie may change between two calls; what is drawn from them may not.
+    wanted = dataclasses.asdict(clay) | {"salt": SALT}
+    if recipe.exists():
+        found = json.loads(recipe.read_text())
+        changed = [key for key in wanted if key not in ("head_model", "backgrounds") and wanted[key] != found.get(key)]
+        if changed:
+            raise ValueError(f"{folder} holds a corpus of another recipe ({', '.join(changed)} differ): choose another")
+    recipe.write_text(json.dumps(wanted, indent=2) + "\n")
+
+
+def _part_path(folder: Path, start: int, end: int) -> Path:
+    return folder / "parts" / f"{start:06d}-{end:06d}.parquet"
+
+
+def _write_manifest(folder: Path, parts: list[tuple[int, int]]) -> None:
+    import pyarrow
+    import pyarrow.parquet
+
+    table = pyarrow.concat_tables([pyarrow.parquet.read_table(_part_path(folder, *part)) for part in parts])
+    aside = folder / "manifest.writing"
+    pyarrow.parquet.write_table(table, aside)
+    aside.replace(folder / "manifest.parquet")
+
+
+def _single_threaded() -> None:
+    cv2.setNumThreads(1)

@@ -1,0 +1,107 @@
+"""Rendered statues as the classifier will be served them: found box, landmarks, aligned square, luma.
+
+The crops are cut by an exported landmarker exactly as the services cut them, from boxes that are a little off as a
+detector's are. They are kept beside the corpus, in `crops_<landmarker>_<side>.npz`, because cutting takes minutes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from training.clay import corpus as clay
+from training.data.faces import EXPRESSIONS, FaceTable, held_out, one_hot
+
+LOG = logging.getLogger("mien.training")
+SIDE_PX = 96
+HELD_OUT = 0.08  # of the identities, to choose the best epoch on
+MIN_INTENSITY = 0.3  # a weaker expression is not learnt from: nobody could tell it from neutral
+CLEAR_INTENSITY = 0.55  # scores count expressions from here on, and neutral faces
+_BOX_OFF, _BOX_SIZE = 0.05, 0.08  # how far a detector's box is off, as shares of its size (standard deviations)
+
+
+@dataclass(frozen=True, slots=True)
+class Statues:
+    """Crops of a corpus with known expressions; `intensity` `[n]` in [0, 1], `identity` `[n]`, `row` `[n]` in it."""
+
+    table: FaceTable
+    intensity: NDArray[np.float32]
+    identity: NDArray[np.str_]
+    row: NDArray[np.int64]
+
+    def take(self, chosen: NDArray[np.bool_]) -> Statues:
+        rows = np.flatnonzero(chosen)
+        return Statues(self.table.take(rows), self.intensity[rows], self.identity[rows], self.row[rows])
+
+    @property
+    def clear(self) -> NDArray[np.bool_]:
+        """Which rows are neutral, or show their expression at `CLEAR_INTENSITY` or more."""
+        return (self.table.labels == 0) | (self.intensity >= CLEAR_INTENSITY)
+
+
+def read(folder: Path, landmarker: Path) -> Statues:
+    """All pictures of a corpus that show one of the seven expressions, cropped as served.
+
+    Targets are graded: an expression at intensity i < .8 is partly neutral, as people would vote.
+
+    Raises:
+        FileNotFoundError: no corpus or no landmarker; says the command that makes it.
+    """
+    corpus = clay.read(folder.expanduser())
+    known = np.isin(corpus.expression, EXPRESSIONS) & np.isfinite(corpus.box).all(1)
+    known &= (corpus.expression == "neutral") | (corpus.intensity >= MIN_INTENSITY)
+    rows = np.flatnonzero(known)
+    faces = _crops(corpus, rows, landmarker)
+    labels = np.array([EXPRESSIONS.index(name) for name in corpus.expression[rows]], np.int64)
+    share = np.clip(0.4 + 0.75 * corpus.intensity[rows], 0, 1)[:, None].astype(np.float32)
+    share[labels == 0] = 1
+    targets = share * one_hot(labels) + (1 - share) * one_hot(np.zeros_like(labels))
+    return Statues(FaceTable(faces, targets, labels), corpus.intensity[rows], corpus.identity[rows], rows)
+
+
+def held_out_split(statues: Statues) -> tuple[Statues, Statues]:
+    """(training, validation) by identity."""
+    apart = {name: held_out(name, HELD_OUT) for name in np.unique(statues.identity)}
+    validation = np.array([apart[name] for name in statues.identity], bool)
+    return statues.take(~validation), statues.take(validation)
+
+
+def mixed(people: FaceTable, statues: FaceTable) -> FaceTable:
+    """Both in one table, people's faces enlarged to the statues' side."""
+    large = np.stack([cv2.resize(face, (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_LINEAR) for face in people.faces])
+    return FaceTable(
+        np.concatenate([large.astype(np.uint8), statues.faces]),
+        np.concatenate([people.targets, statues.targets]),
+        np.concatenate([people.labels, statues.labels]),
+    )
+
+
+def _crops(corpus: clay.Corpus, rows: NDArray[np.int64], landmarker: Path) -> NDArray[np.uint8]:
+    """Luma `[n, SIDE_PX, SIDE_PX] uint8`, kept in a file beside the corpus for these rows and this landmarker."""
+    from training.shape import align
+
+    model = align.landmarker(landmarker)
+    print_ = hashlib.sha256(landmarker.read_bytes() + rows.tobytes()).hexdigest()[:12]
+    kept = corpus.folder / f"crops_{print_}_{SIDE_PX}.npz"
+    if kept.exists():
+        return np.load(kept)["faces"]
+    LOG.info("cutting %d crops of %s as the services would", len(rows), corpus.folder.name)
+    faces = np.empty((len(rows), SIDE_PX, SIDE_PX), np.uint8)
+    for at, row in enumerate(rows):
+        random = np.random.default_rng((7, int(corpus.index[row])))
+        x, y, width, height = corpus.box[row]
+        size = float(np.exp(random.normal(0, _BOX_SIZE)))
+        middle = np.array([x + width / 2, y + height / 2]) + random.normal(0, _BOX_OFF, 2) * (width * height) ** 0.5
+        box = np.array([*(middle - np.array([width, height]) * size / 2), width * size, height * size], np.float32)
+        crop = align.aligned(corpus.image(int(row)), box, None, model, SIDE_PX)
+        faces[at] = crop if crop.ndim == 2 else cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
+    aside = kept.with_name(kept.name + ".writing.npz")
+    np.savez(aside, faces=faces)
+    aside.replace(kept)
+    return faces
