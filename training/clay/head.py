@@ -31,7 +31,7 @@ class Head:
             hair, brows and beard along the normal. tint: `[v, 3]` factors on the albedo (pupils, painted hair).
         moving: number of vertices that move, the first ones of `rest`. shapes: name → `[moving, 3]`.
         landmarks: `[68]` vertex numbers. outline: vertex numbers of the face, forehead to chin and cheek to cheek.
-        posture: one of `POSTURES`.
+        posture: one of `POSTURES`. measured: whether its landmarks and units are known; a scan's are not.
     """
 
     rest: F32
@@ -43,6 +43,7 @@ class Head:
     landmarks: NDArray[np.int64]
     outline: NDArray[np.int64]
     posture: str
+    measured: bool = True
 
     def making(self, weights: dict[str, float]) -> F32:
         """Vertices `[v, 3]` of the face with these shape weights, relief included."""
@@ -59,7 +60,7 @@ def carve(model: HeadModel, random: Generator) -> Head:
     spread = random.uniform(0.6, 1.25)
     coefficients = np.clip(random.normal(0, spread, len(model.identity)), -3, 3).astype(np.float32)
     rest = model.neutral + np.tensordot(coefficients, model.identity, 1)
-    warp = _Warp(rest, random)
+    warp = reshaping(rest, random)
     shapes = _restyled(model, rest, warp, random)
     rest = _simplified(warp.apply(rest), model, random)
     # A carver's smoothing moves the rest only; the shapes are differences and stay.
@@ -91,34 +92,47 @@ def carve(model: HeadModel, random: Generator) -> Head:
     )
 
 
-class _Warp:
-    """A smooth reshaping of space: other proportions, and local bulges and hollows of a few millimetres."""
+@dataclass(frozen=True, slots=True)
+class Reshaping:
+    """A smooth reshaping of space: other proportions, and local bulges and hollows of a few millimetres.
 
-    def __init__(self, rest: F32, random: Generator) -> None:
-        self.scale = np.exp(random.normal(0, (0.07, 0.05, 0.08))).astype(np.float32)
-        face = rest[(rest[:, 2] > 3) & (rest[:, 1] > -9) & (rest[:, 1] < 12)]
-        count = int(random.integers(6, 22))
-        self.centres = face[random.integers(len(face), size=count)]
-        self.radii = random.uniform(1.2, 4.5, count).astype(np.float32)
-        strength = random.uniform(0.03, 0.11)
-        self.pushes = (random.normal(0, strength, (count, 3)) * self.radii[:, None]).astype(np.float32)
-        if random.random() < 0.8:  # mostly the same on both sides
-            mirror = np.float32([-1, 1, 1])
-            self.centres = np.concatenate([self.centres, self.centres * mirror])
-            self.pushes = np.concatenate([self.pushes, self.pushes * mirror * np.float32(random.uniform(0.8, 1.0))])
-            self.radii = np.concatenate([self.radii, self.radii])
-        self.taper = np.float32(random.normal(0, 0.012))  # wider above than below, or the other way round
+    Attributes:
+        scale: `[3]`. centres, pushes: `[k, 3]`, radii: `[k]` of the bulges. taper: widening per centimetre of height.
+    """
+
+    scale: F32
+    centres: F32
+    radii: F32
+    pushes: F32
+    taper: float
 
     def apply(self, points: F32) -> F32:
         moved = points * self.scale
         for centre, radius, push in zip(self.centres, self.radii, self.pushes, strict=True):
             near = np.exp(-((points - centre) ** 2).sum(1) / (2 * radius * radius))
             moved += near[:, None] * push
-        moved[:, 0] *= 1 + self.taper * points[:, 1]
+        moved[:, 0] *= 1 + np.float32(self.taper) * points[:, 1]
         return moved.astype(np.float32)
 
 
-def _restyled(model: HeadModel, rest: F32, warp: _Warp, random: Generator) -> dict[str, F32]:
+def reshaping(rest: F32, random: Generator) -> Reshaping:
+    """Draw a reshaping whose bulges lie on the face."""
+    scale = np.exp(random.normal(0, (0.07, 0.05, 0.08))).astype(np.float32)
+    face = rest[(rest[:, 2] > 3) & (rest[:, 1] > -9) & (rest[:, 1] < 12)]
+    count = int(random.integers(6, 22))
+    centres = face[random.integers(len(face), size=count)]
+    radii = random.uniform(1.2, 4.5, count).astype(np.float32)
+    strength = random.uniform(0.03, 0.11)
+    pushes = (random.normal(0, strength, (count, 3)) * radii[:, None]).astype(np.float32)
+    if random.random() < 0.8:  # mostly the same on both sides
+        mirror = np.float32([-1, 1, 1])
+        centres = np.concatenate([centres, centres * mirror])
+        pushes = np.concatenate([pushes, pushes * mirror * np.float32(random.uniform(0.8, 1.0))])
+        radii = np.concatenate([radii, radii])
+    return Reshaping(scale, centres, radii, pushes, float(random.normal(0, 0.012)))
+
+
+def _restyled(model: HeadModel, rest: F32, warp: Reshaping, random: Generator) -> dict[str, F32]:
     """The head model's shapes as this head performs them: reshaped with it, each a little stronger or weaker, unevenly
     over the face. Another head model's smile differs by more than its intensity."""
     low, high = rest.min(0), rest.max(0)

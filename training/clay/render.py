@@ -19,7 +19,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from training.clay import backdrop, head, ict, scene, units
+from training.clay import backdrop, head, ict, scans, scene, units
 from training.clay.corpus import mask_path, picture_path
 from training.clay.settings import Clay
 from training.data.faces import EXPRESSIONS
@@ -69,7 +69,9 @@ def render_part(clay: Clay, folder: Path, start: int, end: int) -> None:
         number, variant = divmod(index, clay.variants)
         person = number // clay.scenes
         if carved is None or carved[0] != person:
-            carved = person, head.carve(model, _random(clay, 0, person))
+            scanned = scans.there(clay.scans) and person % clay.scan_every == clay.scan_every - 1
+            random = _random(clay, 0, person)
+            carved = person, scans.carve(clay.scans, random) if scanned else head.carve(model, random)
         rows.append(_picture(clay, carved[1], person, number, variant, index, photos, folder))
     target = _part_path(folder, start, end)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -85,7 +87,8 @@ def _picture(
     drawn = scene.draw(clay, photos, _random(clay, 1, number))
     random = _random(clay, 2, index)
     free = random.random() < clay.free
-    pose = units.draw("" if free else EXPRESSIONS[(number + variant * 3) % len(EXPRESSIONS)], random)
+    shown = EXPRESSIONS[(number + variant * 3) % len(EXPRESSIONS)] if carved.measured else "neutral"
+    pose = units.draw("" if free and carved.measured else shown, random)
     # How a head moves its two sides belongs to the head; gaze and a shifted jaw to the moment.
     asymmetry = float(_random(clay, 3, person).uniform(0, 0.15))
     face = carved.making(units.weights(pose.units, random, asymmetry, nuisance=0.6))
@@ -95,18 +98,19 @@ def _picture(
         path.parent.mkdir(parents=True, exist_ok=True)
     cv2.imwrite(str(picture), taken.image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, drawn.quality])
     cv2.imwrite(str(mask), taken.mask, [cv2.IMWRITE_PNG_COMPRESSION, 4])
+    unknown = np.nan if not carved.measured else 0.0
     return {
         "index": index,
         "identity": f"{clay.name}-{clay.seed}-{person:06d}",
         "scene": number,
         "expression": pose.expression,
         "intensity": float(pose.intensity),
-        "action_units": [float(value) for value in pose.units],
-        "landmarks": [float(value) for value in taken.landmarks.ravel()],
-        "visible": [bool(value) for value in taken.visible],
+        "action_units": [float(value + unknown) for value in pose.units],
+        "landmarks": [float(value + unknown) for value in taken.landmarks.ravel()],
+        "visible": [bool(value) and carved.measured for value in taken.visible],
         "box": [float(value) for value in taken.box],
         "pose": list(drawn.pose),
-        "kind": "ict",
+        "kind": "ict" if carved.measured else "scan",
         "material": drawn.material,
         "light": drawn.light,
         "posture": carved.posture,
@@ -126,7 +130,8 @@ def _claim(clay: Clay, folder: Path) -> None:
     wanted = dataclasses.asdict(clay) | {"salt": SALT}
     if recipe.exists():
         found = json.loads(recipe.read_text())
-        changed = [key for key in wanted if key not in ("head_model", "backgrounds") and wanted[key] != found.get(key)]
+        elsewhere = ("head_model", "backgrounds", "scans")
+        changed = [key for key in wanted if key not in elsewhere and wanted[key] != found.get(key)]
         if changed:
             raise ValueError(f"{folder} holds a corpus of another recipe ({', '.join(changed)} differ): choose another")
     recipe.write_text(json.dumps(wanted, indent=2) + "\n")

@@ -17,6 +17,8 @@ class Clay:
     head_model: ICT-FaceKit, see `training/clay/ict.py`.
     backgrounds: a folder of photos to stand in ('' = drawn walls and earth only); those that `yunet_faces.json`
         lists are left out.
+    scans: a folder of scanned heads (see `scans.py`), '' = none; every `scan_every`th identity is one of them. Not for
+        a test corpus: there are too few to be held apart.
     scenes: of each identity; a scene is one camera, light, material and dress.
     variants: pictures of each scene, alike but for the expression.
     free: share of the pictures whose units are combined freely.
@@ -30,6 +32,8 @@ class Clay:
     seed: int = 0
     head_model: str = "../shared/data/ict_facekit"
     backgrounds: str = "../shared/data/backgrounds"
+    scans: str = ""
+    scan_every: int = 30
     scenes: int = 3
     variants: int = 3
     free: float = 0.2
