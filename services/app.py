@@ -21,18 +21,26 @@ from services.chassis import logs, rest, rpc, server
 from services.chassis.admission import Admission
 from services.classification import rest as classification_rest
 from services.classification import rpc as classification_rpc
+from services.classification.classifier import ROLE as EXPRESSION_CLASSIFIER
 from services.classification.classifier import ExpressionClassifier
 from services.detection import rest as detection_rest
 from services.detection import rpc as detection_rpc
 from services.detection.cascade import CascadeFinder
-from services.detection.detector import FaceDetector
+from services.detection.detector import FaceDetector, Search
+from services.detection.finders import FinderSearch
+from services.detection.landmarker import FaceLandmarker
+from services.detection.network import NetworkSearch
+from services.detection.roles import FACE_DETECTOR, FACE_LANDMARKER
+from services.detection.threads import Threads
 from services.detection.yunet import YuNetFinder
 from services.domain import Classifier, Detector
 from services.gateway import rest as gateway_rest
 from services.gateway import rpc as gateway_rpc
 from services.gateway.pipeline import Pipeline
 from services.images import ImageLimits
+from services.inference.backend import Backend
 from services.inference.embedded import EmbeddedBackend
+from services.inference.repository import RepositoryError, has_version
 from services.metrics import Metrics
 from services.settings import Settings
 
@@ -59,14 +67,15 @@ def wire(settings: Settings, roles: tuple[str, ...], lifecycle: server.Lifecycle
     detector: Detector
     classifier: Classifier
 
+    backend = _backend(settings, metrics, roles, parts)
     if "detection" in roles:
-        detector = _detector(settings, limits, parts)
+        detector = _detector(settings, limits, backend, parts)
     elif "gateway" in roles:
         channel = _channel(settings.detection_address, settings, parts)
         detector = detection_rpc.RemoteDetector(channel)
         parts.ready["detection"] = partial(_serving, channel)
     if "classification" in roles:
-        classifier = _classifier(settings, metrics, parts)
+        classifier = ExpressionClassifier(backend, settings.default_classifier)
     elif "gateway" in roles:
         channel = _channel(settings.classification_address, settings, parts)
         classifier = classification_rpc.RemoteClassifier(channel)
@@ -102,7 +111,7 @@ async def serve(settings: Settings, roles: tuple[str, ...], announce: Callable[[
 
     Raises:
         OSError: a port is taken, or the file of the face detector is missing or not one.
-        RepositoryError: the model repository is not one; the sentence says what is wrong.
+        RepositoryError: the model repository is not one, or lacks a model that was chosen; the sentence says which.
     """
     logs.configure(settings.log_level, settings.log_format)
     lifecycle = server.Lifecycle()
@@ -129,13 +138,10 @@ async def serve(settings: Settings, roles: tuple[str, ...], announce: Callable[[
     )
 
 
-def _detector(settings: Settings, limits: ImageLimits, parts: Parts) -> Detector:
-    yunet = settings.yunet_model
-    finder = CascadeFinder if yunet is None else partial(YuNetFinder, yunet)
-    try:
-        detector = FaceDetector(finder, limits, settings.detection_workers)
-    except ValueError as error:  # the file that the deployer named is no YuNet network
-        raise OSError(f"MIEN_YUNET_MODEL: {error}") from error
+def _detector(settings: Settings, limits: ImageLimits, backend: Backend, parts: Parts) -> Detector:
+    threads = Threads(settings.detection_workers)
+    landmarker = FaceLandmarker(backend, threads) if _installed(settings, FACE_LANDMARKER.name) else None
+    detector = FaceDetector(_search(settings, backend, threads), threads, limits, landmarker)
     parts.start.append(detector.warm)
 
     async def close() -> None:
@@ -145,8 +151,53 @@ def _detector(settings: Settings, limits: ImageLimits, parts: Parts) -> Detector
     return detector
 
 
-def _classifier(settings: Settings, metrics: Metrics, parts: Parts) -> Classifier:
-    backend = EmbeddedBackend(settings.model_repository, metrics)
+def _search(settings: Settings, backend: Backend, threads: Threads) -> Search:
+    chosen = _chosen_detector(settings)
+    LOG.info("faces are found by: %s", chosen)
+    if chosen == "network":
+        return NetworkSearch(backend, threads)
+    if chosen == "cascade":
+        return FinderSearch(CascadeFinder, threads)
+    if settings.yunet_model is None:
+        raise OSError("MIEN_DETECTOR=yunet needs MIEN_YUNET_MODEL: name the file face_detection_yunet_2023mar.onnx.")
+    try:
+        return FinderSearch(partial(YuNetFinder, settings.yunet_model), threads)
+    except ValueError as error:  # the file that the deployer named is no YuNet network
+        raise OSError(f"MIEN_YUNET_MODEL: {error}") from error
+
+
+def _chosen_detector(settings: Settings) -> str:
+    """network, cascade or yunet."""
+    installed = _installed(settings, FACE_DETECTOR.name)
+    if settings.detector == "network" and not installed:
+        raise RepositoryError(
+            f"MIEN_DETECTOR=network needs a {FACE_DETECTOR.name} with a version folder in {settings.model_repository}."
+        )
+    if settings.detector != "auto":
+        return settings.detector
+    if settings.yunet_model is not None:
+        return "yunet"
+    return "network" if installed else "cascade"
+
+
+def _installed(settings: Settings, name: str) -> bool:
+    return has_version(settings.model_repository, name)
+
+
+def _backend(settings: Settings, metrics: Metrics, roles: tuple[str, ...], parts: Parts) -> Backend:
+    """One for the process, with the models that its roles ask for; it is started only if there are any."""
+    names: set[str] = set()
+    if "detection" in roles:
+        names = {FACE_LANDMARKER.name} | ({FACE_DETECTOR.name} if _chosen_detector(settings) == "network" else set())
+        names = {name for name in names if _installed(settings, name)}
+    classifies = "classification" in roles
+
+    def wanted(name: str) -> bool:
+        return name in names or (classifies and name.startswith(EXPRESSION_CLASSIFIER))
+
+    backend = EmbeddedBackend(settings.model_repository, metrics, wanted)
+    if not names and not classifies:
+        return backend
 
     async def start() -> None:
         await backend.start()
@@ -159,7 +210,7 @@ def _classifier(settings: Settings, metrics: Metrics, parts: Parts) -> Classifie
     parts.start.append(start)
     parts.ready["models"] = ready
     parts.close.append(backend.close)
-    return ExpressionClassifier(backend, settings.default_classifier)
+    return backend
 
 
 def _service(

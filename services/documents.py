@@ -33,9 +33,11 @@ class Face(Document):
     box: Box
     score: float = Field(description="how sure the detector is that this is a face, in [0, 1]")
     landmarks: list[tuple[float, float]] | None = Field(
-        None, description="right eye, left eye, nose tip, right and left mouth corner of the person, in pixels"
+        None,
+        description="68 points in iBUG's order, or 5: the person's right eye, left eye, nose tip, right and left mouth "
+        "corner; in pixels",
     )
-    action_units: dict[str, float] | None = Field(None, description="intensities in [0, 1]")
+    action_units: dict[str, float] | None = Field(None, description="intensities of the 17 action units, in [0, 1]")
 
 
 class ClassifiedFace(Face):
@@ -83,7 +85,7 @@ def face(value: domain.Face) -> dict[str, Any]:
     if value.landmarks:
         fields["landmarks"] = [(round(x, 2), round(y, 2)) for x, y in value.landmarks]
     if value.action_units:
-        fields["action_units"] = dict(value.action_units)
+        fields["action_units"] = {name: round(intensity, 4) for name, intensity in value.action_units.items()}
     return fields
 
 

@@ -47,8 +47,9 @@ class Face:
 
     Attributes:
         score: how sure the detector is that this is a face.
-        landmarks: (x, y) points, or empty: the person's right eye, left eye, nose tip, right and left mouth corner.
-        action_units: intensities by name (`ACTION_UNITS`), or empty where no model for them is installed.
+        landmarks: (x, y) points: 68 in iBUG's order; or 5, the person's right eye, left eye, nose tip, right and left
+            mouth corner, where no model for more is installed or it could not trust what it saw; or none.
+        action_units: intensities by name (`ACTION_UNITS`), or empty where there are no 68 landmarks.
     """
 
     box: Box
@@ -73,7 +74,8 @@ class Detection:
 
     Attributes:
         faces: from left to right by the left edge of the box.
-        crops: `[len(faces), crop_px, crop_px, 3] uint8`, or `[0, 0, 0, 3]` where none were asked for.
+        crops: `[len(faces), crop_px, crop_px, 3] uint8`, turned upright where there are 68 landmarks; or
+            `[0, 0, 0, 3]` where none were asked for.
     """
 
     width: int

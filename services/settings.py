@@ -32,7 +32,12 @@ class Settings(BaseSettings):
     # models
     model_repository: Path = Field(_REPOSITORY, description="the model repository")
     default_classifier: str = Field("expression_classifier", description="who answers when a request names no model")
-    yunet_model: Path | None = Field(None, description="a YuNet .onnx file; empty: OpenCV's cascade finds the faces")
+    detector: Literal["auto", "network", "cascade", "yunet"] = Field(
+        "auto",
+        description="who finds the faces: the repository's face_detector, OpenCV's cascade, or the YuNet file; "
+        "auto: the YuNet file if one is named, else the network if there is one, else the cascade",
+    )
+    yunet_model: Path | None = Field(None, description="a YuNet .onnx file")
 
     # limits
     max_image_bytes: int = Field(10 * 1024 * 1024, ge=1024)

@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 from services.domain import Box
 from services.images import Square
 
+_SAME = 0.4  # overlap of boxes that show one face
+_WITHIN = 0.75  # share of a smaller box inside a surer one, or around it, that makes it the same
+
 Windows = NDArray[np.float64]
 Pixels = NDArray[np.uint8]
 
@@ -51,6 +54,19 @@ def containments(window: Windows, windows: Windows) -> Windows:
     smaller = np.minimum(window[2] * window[3], windows[:, 2] * windows[:, 3])
     ratio: Windows = _intersections(window, windows) / smaller
     return ratio
+
+
+def distinct(windows: Windows, most: int) -> NDArray[np.intp]:
+    """Non-maximum suppression: at most `most` of `[n, 4]`, the surest first, that show what no surer one shows."""
+    kept: list[int] = []
+    left = np.arange(len(windows))
+    while len(left) and len(kept) < most:
+        surest, others = left[0], left[1:]
+        kept.append(int(surest))
+        rest = windows[others]
+        same = (overlaps(windows[surest], rest) > _SAME) | (containments(windows[surest], rest) > _WITHIN)
+        left = others[~same]
+    return np.array(kept, np.intp)
 
 
 def resized_to(image: Pixels, long_px: int) -> tuple[Pixels, float]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -36,16 +36,17 @@ class _Served:
 
 
 class EmbeddedBackend:
-    """A `Backend` over the entries of a model repository folder."""
+    """A `Backend` over the entries of a model repository folder, or over those of them that are `wanted` by name."""
 
-    def __init__(self, repository: Path, observer: Observer) -> None:
-        self._repository, self._observer = repository, observer
+    def __init__(self, repository: Path, observer: Observer, wanted: Callable[[str], bool] = lambda name: True) -> None:
+        self._repository, self._observer, self._wanted = repository, observer, wanted
         self._served: dict[str, _Served] = {}
         self._ready = False
 
     async def start(self) -> None:
         """See `Backend.start`; the event loop stays free meanwhile."""
-        specs = await asyncio.to_thread(read_repository, self._repository)
+        read = await asyncio.to_thread(read_repository, self._repository)
+        specs = {name: spec for name, spec in read.items() if self._wanted(name)}
         runs = {name: await asyncio.to_thread(_load, spec) for name, spec in specs.items()}
         for name, spec in specs.items():
             self._served[name] = _Served(spec, Batcher(spec.model, spec.batching, runs[name], self._observer))

@@ -54,6 +54,12 @@ def read_repository(repository: Path) -> dict[str, ModelSpec]:
     return specs
 
 
+def has_version(repository: Path, name: str) -> bool:
+    """Whether the repository has an entry of this name that would be served; nothing else is asked of it."""
+    entry = repository / name
+    return entry.is_dir() and bool(_version_folders(entry))
+
+
 def _version_folders(entry: Path) -> list[int]:
     # as Triton: a leading zero or anything but digits is no version
     names = (path.name for path in entry.iterdir() if path.is_dir())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
@@ -15,7 +15,9 @@ from PIL import Image
 
 from services.detection.boxes import Framing
 from services.detection.cascade import CascadeFinder
-from services.detection.detector import FaceDetector
+from services.detection.detector import FaceDetector, Finder
+from services.detection.finders import FinderSearch
+from services.detection.threads import Threads
 from services.detection.yunet import YuNetFinder
 from services.domain import RGB, Box, Detector, Face
 from services.errors import Kind, MienError
@@ -37,9 +39,15 @@ def hills(seed: int, width: int = 320, height: int = 240) -> RGB:
     return cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
 
 
+def by(finder_factory: Callable[[], Finder], limits: ImageLimits | None = None, workers: int = 2) -> FaceDetector:
+    """A detector whose threads have finders of their own."""
+    threads = Threads(workers)
+    return FaceDetector(FinderSearch(finder_factory, threads), threads, limits)
+
+
 @pytest.fixture
 def detector() -> Iterator[FaceDetector]:
-    detector = FaceDetector(CascadeFinder, workers=2)
+    detector = by(CascadeFinder, workers=2)
     yield detector
     detector.close()
 
@@ -112,7 +120,7 @@ async def test_a_refused_picture_is_an_error_of_the_table(detector: FaceDetector
     with pytest.raises(MienError) as caught:
         await detector.detect(b"not a picture")
     assert caught.value.kind is Kind.NOT_AN_IMAGE
-    small = FaceDetector(CascadeFinder, ImageLimits(max_pixels=100), workers=1)
+    small = by(CascadeFinder, ImageLimits(max_pixels=100), workers=1)
     with pytest.raises(MienError) as caught:
         await small.detect(png(drawn_face(64)))
     assert caught.value.kind is Kind.TOO_MANY_PIXELS
@@ -133,6 +141,7 @@ async def test_the_timings_add_up(detector: FaceDetector) -> None:
     assert timings.detection_s > 0
     assert timings.queue_s >= 0
     assert timings.total_s == pytest.approx(timings.queue_s + timings.detection_s)
+    assert timings.inference_s == 0  # no model was asked
 
 
 class Gate:
@@ -157,7 +166,7 @@ class Gate:
 
 async def test_a_caller_who_leaves_while_waiting_is_never_searched() -> None:
     gate = Gate()
-    detector = FaceDetector(lambda: gate, workers=1)
+    detector = by(lambda: gate, workers=1)
     picture = png(hills(0, 8, 8))
     first = asyncio.create_task(detector.detect(picture))
     await asyncio.to_thread(gate.begun.wait, 10)
@@ -175,7 +184,7 @@ async def test_a_caller_who_leaves_while_waiting_is_never_searched() -> None:
 
 async def test_every_finder_is_warmed_and_used_by_one_thread_at_a_time() -> None:
     gates: list[Gate] = []
-    detector = FaceDetector(lambda: gates.append(Gate(open_at_once=True)) or gates[-1], workers=3)
+    detector = by(lambda: gates.append(Gate(open_at_once=True)) or gates[-1], workers=3)
     await detector.warm()
     assert [gate.calls for gate in gates] == [1, 1, 1]
     await asyncio.gather(*(detector.detect(png(hills(0, 8, 8))) for _ in range(30)))
@@ -190,7 +199,7 @@ def test_the_detector_is_the_port(detector: FaceDetector) -> None:
 
 def test_a_missing_or_foreign_network_is_known_at_the_start(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="face_detection_yunet"):
-        FaceDetector(lambda: YuNetFinder(tmp_path / "none.onnx"))
+        by(lambda: YuNetFinder(tmp_path / "none.onnx"))
     (tmp_path / "text.onnx").write_text("not a network")
     with pytest.raises(ValueError, match="not a YuNet network"):
         YuNetFinder(tmp_path / "text.onnx")
@@ -198,7 +207,7 @@ def test_a_missing_or_foreign_network_is_known_at_the_start(tmp_path: Path) -> N
 
 @pytest.mark.skipif(not YUNET.exists(), reason="needs OpenCV Zoo's face_detection_yunet_2023mar.onnx in ../shared")
 async def test_yunet_finds_the_face_and_its_five_landmarks() -> None:
-    detector = FaceDetector(lambda: YuNetFinder(YUNET), workers=1)
+    detector = by(lambda: YuNetFinder(YUNET), workers=1)
     picture = scene(640, 480, ((200, 100, 240),))
     found = await detector.detect(png(picture), crop_px=112)
     (face,) = found.faces
