@@ -27,7 +27,10 @@ def read(folders: Sequence[Path]) -> list[dict[str, Any]]:
         path = folder / "report.json"
         if not path.exists():
             raise FileNotFoundError(f"no report in {folder}: evaluate it first (mien evaluate CONFIG)")
-        reports.append(json.loads(path.read_text()))
+        report = json.loads(path.read_text())
+        statues = path.with_name("statues.json")
+        report["statues"] = json.loads(statues.read_text())["evaluation"] if statues.exists() else None
+        reports.append(report)
     faces = {
         (r["config"]["data"]["source"], *(c["support"] for c in r["evaluation"]["classes"].values())) for r in reports
     }
@@ -48,6 +51,13 @@ def rows(reports: Sequence[dict[str, Any]]) -> list[list[str]]:
     table.append(["negative log-likelihood", *(f"{s['negative_log_likelihood']:.3f}" for s in scores)])
     for name in EXPRESSIONS:
         table.append([f"recall, {name}", *(percent(s["classes"][name]["recall"]) for s in scores)])
+    statues = [report.get("statues") or {} for report in reports]
+    if any(statues):
+        table.append(["rendered statues: mean recall", *(percent(s.get("macro_recall")) for s in statues)])
+        table.append(["rendered statues: calibration error", *(percent(s.get("calibration_error")) for s in statues)])
+        for name in EXPRESSIONS:
+            recalls = (percent(s["classes"][name]["recall"] if s else None) for s in statues)
+            table.append([f"rendered statues: recall, {name}", *recalls])
     return table
 
 

@@ -21,12 +21,14 @@ from training.shape.settings import Shape
 class Data:
     """`source`: ferplus, rafdb or folder (see `training/data/`). `path`: where it lies. `rows`: use only the first
     so many training rows (0: all), for a quick try. `statues`: a rendered corpus that is learnt beside it ('' = none),
-    its faces cut with the exported `landmarker`."""
+    its faces cut with the exported `landmarker`. `statues_test`: a corpus of other heads; `mien evaluate` alone reads
+    it."""
 
     source: str = "ferplus"
     path: str = "../shared/data/ferplus"
     rows: int = 0
     statues: str = ""
+    statues_test: str = ""
     landmarker: str = "model_repository/face_landmarker/1/model.onnx"
 
 

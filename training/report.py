@@ -15,13 +15,30 @@ from training.config import Config, as_dict
 from training.data.faces import EXPRESSIONS
 from training.evaluate import Evaluation
 
+PEOPLE, STATUES = "report", "statues"
+_FACES = {
+    PEOPLE: "validation faces",
+    STATUES: "rendered statues' faces, neutral or at an intensity of at least .55, cut by the landmarker; no head of "
+    "them was trained on",
+}
+_CHOSEN = {
+    PEOPLE: "The best epoch was chosen on these same faces, so the scores flatter a little.",
+    STATUES: "Nothing was chosen on these faces, and the exported file's own temperature was fitted on others.",
+}
+
 
 def write(
-    folder: Path, config: Config, evaluation: Evaluation, measured: str, epochs: Sequence[dict[str, Any]] = ()
+    folder: Path,
+    config: Config,
+    evaluation: Evaluation,
+    measured: str,
+    epochs: Sequence[dict[str, Any]] = (),
+    faces: str = PEOPLE,
 ) -> Path:
-    """Write both files and return the page's path.
+    """Write both files, `<faces>.json` and `<faces>.html`, and return the page's path.
 
     Args:
+        faces: `PEOPLE` (validation) or `STATUES` (a rendered test corpus).
         measured: what was scored, in words: a run's best epoch, or an exported file.
         epochs: the run's lines of `metrics.jsonl`; without any there is no training curve.
     """
@@ -33,9 +50,9 @@ def write(
         "config": as_dict(config),
         "evaluation": asdict(evaluation),
     }
-    (folder / "report.json").write_text(json.dumps(report, indent=2) + "\n")
-    page = folder / "report.html"
-    page.write_text(wrap(config.name, _body(config, evaluation, measured, epochs)))
+    (folder / f"{faces}.json").write_text(json.dumps(report, indent=2) + "\n")
+    page = folder / f"{faces}.html"
+    page.write_text(wrap(config.name, _body(config, evaluation, measured, epochs, faces)))
     return page
 
 
@@ -59,13 +76,13 @@ def span(interval: Sequence[float]) -> str:
     return f"{percent(interval[0])} – {percent(interval[1])}"
 
 
-def _body(config: Config, scores: Evaluation, measured: str, epochs: Sequence[dict[str, Any]]) -> str:
+def _body(config: Config, scores: Evaluation, measured: str, epochs: Sequence[dict[str, Any]], faces: str) -> str:
     data, train = config.data, config.train
     unscaled = f"{percent(scores.calibration_error)} before scaling"
     curves = f"<div><h2>Training</h2>{figures.training(epochs)}</div>" if epochs else ""
     return f"""<h1>{html.escape(config.name)}</h1>
 <p class="quiet">{html.escape(config.model.method)} on {html.escape(data.source)}, {train.face_px} px,
-{scores.rows:,} validation faces. Measured: {html.escape(measured)}.</p>
+{scores.rows:,} {_FACES[faces]}. Measured: {html.escape(measured)}.</p>
 <div class="figures">
 {_figure(percent(scores.accuracy) + " %", "accuracy", span(scores.accuracy_interval))}
 {_figure(percent(scores.macro_f1) + " %", "macro F1", span(scores.macro_f1_interval))}
@@ -81,8 +98,8 @@ def _body(config: Config, scores: Evaluation, measured: str, epochs: Sequence[di
 <div class="pair">{curves}<div><h2>Reliability</h2>{figures.reliability(scores.reliability)}</div></div>
 <p class="quiet">Intervals are 95 %: Wilson's for shares, bootstrap over faces for macro F1. The calibration error and
 the reliability curve are after temperature scaling, measured on each half of the faces with the temperature of the
-other half; a temperature of {scores.temperature:.3f} fits all of them. The best epoch was chosen on these same faces,
-so the scores flatter a little. An expression shown is not an emotion felt.</p>"""
+other half; a temperature of {scores.temperature:.3f} fits all of them. {_CHOSEN[faces]}
+An expression shown is not an emotion felt.</p>"""
 
 
 def _figure(value: str, name: str, note: str) -> str:

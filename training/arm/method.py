@@ -8,7 +8,7 @@ from training import report, runs
 from training.arm import networks
 from training.arm.task import ClassificationTask
 from training.config import Config
-from training.data import sources
+from training.data import sources, statues
 from training.data.faces import Split
 from training.evaluate import evaluate as score
 from training.evaluate import of_file, of_network, predict
@@ -29,7 +29,8 @@ def build(config: Config, process: Process) -> ClassificationTask:
 
 
 def evaluate(config: Config, folder: Path, model: Path | None) -> str:
-    """Score the run's best epoch, or the exported file `model`, on the validation faces; writes `report.html`."""
+    """Score the run's best epoch, or the exported file `model`: `report.html` on the validation faces, and
+    `statues.html` on a test corpus, if the configuration names one."""
     if model is not None:
         measured, epochs = f"the exported file {model.name}", []
         answers, side_px = of_file(model), networks.FACE_PX
@@ -42,7 +43,16 @@ def evaluate(config: Config, folder: Path, model: Path | None) -> str:
     result = score(table.labels, predict(answers, table, side_px))
     page = report.write(folder, config, result, measured, epochs)
     low, high = result.accuracy_interval
-    return f"Accuracy {result.accuracy:.4f} ({low:.4f} to {high:.4f}), macro F1 {result.macro_f1:.4f}: see {page}"
+    told = f"Accuracy {result.accuracy:.4f} ({low:.4f} to {high:.4f}), macro F1 {result.macro_f1:.4f}: see {page}"
+    if config.data.statues_test:
+        found = statues.read(Path(config.data.statues_test), Path(config.data.landmarker))
+        table = found.take(found.clear).table
+        result = score(table.labels, predict(answers, table, side_px))
+        page = report.write(folder, config, result, measured, [], report.STATUES)
+        told += (
+            f"\nStatues: macro recall {result.macro_recall:.4f} of {result.rows:,} unseen rendered faces: see {page}"
+        )
+    return told
 
 
 def export(config: Config, folder: Path, repository: Path, role: str) -> Path:
