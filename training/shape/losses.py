@@ -1,0 +1,52 @@
+"""Losses of the landmarker; each returns one number, the mean over what is known in the batch (0 if nothing is).
+
+Sizes: B batch, L landmarks, K action units. Landmarks and errors are in units of the crop's side.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+PER_CENT = 100.0
+
+
+def wing(found_BL2: Tensor, true_BL2: Tensor, weight_BL: Tensor, width: float, curve: float) -> Tensor:
+    """Wing loss (Feng et al., CVPR 2018, eq. 5): logarithmic for errors under `width`, linear beyond.
+
+    Args:
+        weight_BL: 0 where the landmark is unknown; its true place may then be anything, NaN too.
+        width, curve: in per cent of the crop's side.
+    """
+    distance = torch.nan_to_num(found_BL2 - true_BL2).abs() * PER_CENT
+    offset = width - width * math.log1p(width / curve)
+    each_BL = torch.where(distance < width, width * torch.log1p(distance / curve), distance - offset).mean(2)
+    return (each_BL * weight_BL).sum() / weight_BL.sum().clamp(min=1e-6) / width
+
+
+def unit_error(logits_BK: Tensor, true_BK: Tensor) -> Tensor:
+    """Mean squared error of the action units; NaN is unknown."""
+    known = ~torch.isnan(true_BK)
+    error = (torch.sigmoid(logits_BK) - torch.nan_to_num(true_BK)).square() * known
+    return error.sum() / known.sum().clamp(min=1)
+
+
+def visibility(logit_B: Tensor, share_B: Tensor) -> Tensor:
+    """Cross-entropy with the share of landmarks that can be seen."""
+    return F.binary_cross_entropy_with_logits(logit_B, share_B)
+
+
+def expected_error(log_error_B: Tensor, found_BL2: Tensor, true_BL2: Tensor, weight_BL: Tensor) -> Tensor:
+    """Negative log-likelihood of the mean landmark error under an exponential distribution of the predicted mean.
+
+    The error is taken as given: calling an error large must not be a way to leave the landmarks wrong.
+    """
+    distance_BL = torch.nan_to_num(found_BL2.detach() - true_BL2).norm(dim=2)
+    total_B = weight_BL.sum(1)
+    known_B = (total_B > 0).float()
+    error_B = (distance_BL * weight_BL).sum(1) / total_B.clamp(min=1e-6)
+    each_B = error_B * torch.exp(-log_error_B.clamp(min=-8.0)) + log_error_B
+    return (each_B * known_B).sum() / known_B.sum().clamp(min=1)

@@ -1,0 +1,134 @@
+"""The face landmarker: one trunk, three heads, and the graph that is served.
+
+Sizes: B batch, C channels, H W rows and columns, L = 68 landmarks, K = 17 action units, P = 32 x 32 places of a heat
+map. Inside `training/` crops are luma in [0, 255], `luma_B1HW` float32 of 112 px; landmarks are in units of the crop's
+side. Every layer of the heads is a convolution or a sum along a row, so that a row depends on itself alone.
+
+Sources: residual blocks: He et al., CVPR 2016; landmarks as expectations of heat maps: Sun et al., "Integral human
+pose regression", ECCV 2018; the top-down path: Lin et al., "Feature pyramid networks", CVPR 2017.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from training.arm.networks import FACE_PX, LUMA_WEIGHTS, BasicBlock, standardise
+
+LANDMARKS, UNITS = 68, 17
+MAP = FACE_PX // 4  # cells of the finest map along a side
+# The heat maps reach two cells beyond the crop on every side, so that a chin that was cut off has a place.
+BEYOND = 2
+QUALITY_SCALE = 0.05  # the expected error, in units of the crop's side, at which quality has fallen to 1/e
+
+
+class Landmarker(nn.Module):
+    """Luma [B, 1, 112, 112] → landmarks [B, L, 2] (x, y) in units of the crop's side, logits of the units [B, K],
+    logit of the share of landmarks that can be seen [B], log of their expected mean error in the crop's sides [B].
+
+    Landmarks: heat maps [B, L, 32, 32] at a quarter of the resolution; each landmark is the expectation of its map.
+    Action units: what the fused map holds under each landmark's heat, the shape itself (moved to its centre, scaled to
+    unit size), and the coarsest map's mean. Neither changes the landmarks: their gradient stops at maps and shape.
+    Uncertainty: the coarsest map's mean and how wide each heat map is.
+    """
+
+    def __init__(self, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(1, 24, 3, 2, 1, bias=False), nn.BatchNorm2d(24), nn.ReLU())
+        self.fine = BasicBlock(24, 40, 2)
+        self.middle = nn.Sequential(BasicBlock(40, 80, 2), BasicBlock(80, 80, 1))
+        self.coarse = nn.Sequential(BasicBlock(80, 128, 2), BasicBlock(128, 128, 1))
+        self.from_coarse = nn.Conv2d(128, 64, 1)
+        self.from_middle = nn.Conv2d(80, 64, 1)
+        self.from_fine = nn.Conv2d(40, 64, 1)
+        self.blend = nn.Sequential(nn.Conv2d(64, 64, 3, 1, 1, bias=False), nn.BatchNorm2d(64), nn.ReLU())
+        self.sharpen = nn.Sequential(
+            nn.Conv2d(64, 64, 3, 1, 1 + BEYOND, groups=64, bias=False), nn.BatchNorm2d(64), nn.ReLU()
+        )
+        self.heat = nn.Conv2d(64, LANDMARKS, 1)
+        self.local = nn.Sequential(nn.Conv2d(64, 24, 1, bias=False), nn.BatchNorm2d(24), nn.ReLU())
+        self.level = nn.BatchNorm2d(2 * LANDMARKS, affine=False)
+        self.units = nn.Sequential(
+            nn.Conv2d(24 * LANDMARKS + 2 * LANDMARKS + 128, 160, 1, bias=False),
+            nn.BatchNorm2d(160), nn.ReLU(), nn.Dropout(dropout), nn.Conv2d(160, UNITS, 1),
+        )  # fmt: skip
+        self.trust = nn.Sequential(nn.Conv2d(128 + LANDMARKS, 32, 1), nn.ReLU(), nn.Conv2d(32, 2, 1))
+        places = (torch.arange(MAP + 2 * BEYOND) - BEYOND + 0.5) / MAP
+        self.register_buffer("places", places, persistent=False)
+
+    def forward(self, luma_B1HW: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        fine = self.fine(self.stem(standardise(luma_B1HW)))
+        middle = self.middle(fine)
+        coarse = self.coarse(middle)
+        blended = self.blend(_twice(self.from_coarse(coarse)) + self.from_middle(middle))
+        fused = self.sharpen(_twice(blended) + self.from_fine(fine))
+        heat_BLHW = torch.softmax(self.heat(fused).float().flatten(2), 2).unflatten(2, fused.shape[2:])
+        landmarks_BL2, spread_BL = self.expectation(heat_BLHW)
+        pooled_BC11 = coarse.mean((2, 3), keepdim=True)
+        local_BPC = self.local(fused).flatten(2).transpose(1, 2)
+        under_BLC = heat_BLHW.detach().flatten(2).to(local_BPC.dtype) @ local_BPC
+        shape_BC11 = self.level(_normalised(landmarks_BL2.detach()).flatten(1)[:, :, None, None])
+        seen = torch.cat([under_BLC.flatten(1)[:, :, None, None].float(), shape_BC11, pooled_BC11.float()], 1)
+        units_BK = self.units(seen).flatten(1)
+        trust_B2 = self.trust(torch.cat([pooled_BC11.float(), spread_BL.detach()[:, :, None, None]], 1)).flatten(1)
+        return landmarks_BL2, units_BK.float(), trust_B2[:, 0].float(), trust_B2[:, 1].float()
+
+    def expectation(self, heat_BLHW: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean place (x, y) and standard deviation of each heat map, in units of the crop's side."""
+        along_x, along_y = heat_BLHW.sum(2), heat_BLHW.sum(3)
+        x, y = (along_x * self.places).sum(2), (along_y * self.places).sum(2)
+        square = (along_x * self.places**2).sum(2) + (along_y * self.places**2).sum(2)
+        return torch.stack([x, y], 2), (square - x * x - y * y).clamp(min=1e-8).sqrt()
+
+
+class ServedLandmarker(nn.Module):
+    """What is exported: uint8 RGB crops [B, 112, 112, 3] → landmarks, action units, quality, frame.
+
+    Quality = (share of landmarks expected to be visible) x exp(-(expected error) / `QUALITY_SCALE`).
+    Frame: the similarity transform that lays `frame_shape` (in units of the wanted square) on the landmarks with the
+    least weighted squared distance tells where that square lies: centre_x, centre_y, side, roll in degrees clockwise.
+    Luma is taken inside the graph, so colour plays no part.
+    """
+
+    def __init__(self, network: Landmarker, frame_shape_L2: Tensor, weight_L: Tensor) -> None:
+        super().__init__()
+        self.network = network
+        weight_L1 = (weight_L / weight_L.sum()).unsqueeze(1)
+        mean_2 = (frame_shape_L2 * weight_L1).sum(0)
+        centred_L2 = frame_shape_L2 - mean_2
+        # dot and cross products with the shape, weighted, over its squared size: the closed form of the transform
+        self.register_buffer("basis_L2", centred_L2 * weight_L1 / (centred_L2.square() * weight_L1).sum())
+        self.register_buffer("weight_L1", weight_L1)
+        self.register_buffer("middle_2", 0.5 - mean_2)  # the square's middle, seen from the shape's
+        self.register_buffer("luma_weights", torch.tensor(LUMA_WEIGHTS))
+
+    def forward(self, image_BHWC: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        luma_B1HW = (image_BHWC.float() * self.luma_weights).sum(-1).unsqueeze(1)
+        landmarks_BL2, logits_BK, visible_B, error_B = self.network(luma_B1HW)
+        quality_B = torch.sigmoid(visible_B) * torch.exp(-torch.exp(error_B.clamp(max=2.0)) / QUALITY_SCALE)
+        return landmarks_BL2, torch.sigmoid(logits_BK), quality_B.unsqueeze(1), self.frame(landmarks_BL2)
+
+    def frame(self, landmarks_BL2: Tensor) -> Tensor:
+        """[B, 4], see above (Umeyama, PAMI 1991, in two dimensions: a complex number times the shape plus a shift)."""
+        mean_B2 = (landmarks_BL2 * self.weight_L1).sum(1)
+        from_mean = landmarks_BL2 - mean_B2.unsqueeze(1)
+        cos_B = (from_mean * self.basis_L2).sum((1, 2))
+        sin_B = (from_mean[:, :, 1] * self.basis_L2[:, 0] - from_mean[:, :, 0] * self.basis_L2[:, 1]).sum(1)
+        side_B = (cos_B.square() + sin_B.square()).sqrt().clamp(min=1e-3)
+        x, y = self.middle_2[0], self.middle_2[1]
+        # half the angle needs no case distinction, short of a face upside down
+        roll_B = 2 * torch.atan(sin_B / (side_B + cos_B).clamp(min=1e-6)) * (180 / torch.pi)
+        return torch.stack(
+            [mean_B2[:, 0] + cos_B * x - sin_B * y, mean_B2[:, 1] + sin_B * x + cos_B * y, side_B, roll_B], 1
+        )
+
+
+def _twice(x_BCHW: Tensor) -> Tensor:
+    return F.interpolate(x_BCHW, scale_factor=2.0, mode="nearest")
+
+
+def _normalised(landmarks_BL2: Tensor) -> Tensor:
+    """Moved to the centre of their gravity and scaled to unit root mean square distance from it."""
+    centred = landmarks_BL2 - landmarks_BL2.mean(1, keepdim=True)
+    return centred / centred.square().mean((1, 2), keepdim=True).add(1e-6).sqrt()

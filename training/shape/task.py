@@ -1,0 +1,169 @@
+"""Training the face landmarker: batches, losses, optimiser, averaged weights, validation."""
+
+from __future__ import annotations
+
+import copy
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from training import checkpoint
+from training.config import Config
+from training.shape import crops, losses, scores
+from training.shape.crops import Batch, Crops
+from training.shape.networks import Landmarker
+from training.shape.settings import Shape
+from training.shape.wear import wear
+
+
+class ShapeTask:
+    """`training.task.Task` for `shape`; it runs on `device` and takes the rows of `rank` of `world`."""
+
+    def __init__(
+        self, config: Config, train: Crops, validation: Crops, device: torch.device, rank: int = 0, world: int = 1
+    ) -> None:
+        torch.manual_seed(config.train.seed)
+        self.config, self.device, self.rank, self.world = config, device, rank, world
+        self.train, self.validation = train, validation
+        self.network = Landmarker(config.model.dropout)
+        if config.model.init:
+            self.network.load_state_dict(checkpoint.load(Path(config.model.init))["weights"])
+        self.network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.averaged = copy.deepcopy(self.network).eval() if config.optimizer.ema else None
+        self.parallel: nn.Module = DistributedDataParallel(self.network) if world > 1 else self.network
+        self.optimizer = _optimizer(self.network, config)
+        self.images_per_step = config.train.batch
+        self.steps_per_epoch = len(train) // config.train.batch
+        if self.steps_per_epoch == 0:
+            raise ValueError(f"{len(train)} training heads do not fill one batch of {config.train.batch}")
+
+    def step(self, epoch: int, step: int) -> dict[str, float]:
+        order = np.random.default_rng((self.config.train.seed, epoch)).permutation(len(self.train))
+        rows = order[step * self.config.train.batch : (step + 1) * self.config.train.batch][self.rank :: self.world]
+        seed = hash((self.config.train.seed, epoch, step, self.rank))  # of integers alone: the same in every process
+        torch.manual_seed(seed)  # dropout draws from the global generator, so that too starts anew at each step
+        generator = torch.Generator().manual_seed(seed)
+        how, looks = self.config.shape, self.config.augment
+        where = crops.moves(self.train, rows, how, looks, generator)
+        batch = crops.take(self.train, rows, where, self.config.train.face_px, self.device)
+        batch = wear(batch, how, looks, generator)
+        self._set_learning_rate(epoch + step / self.steps_per_epoch)
+        self.network.train()
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.config.train.autocast):
+            answer = self.parallel(batch.luma.contiguous(memory_format=torch.channels_last))
+        terms = loss_terms(answer, batch, how)
+        sum(terms.values(), torch.zeros((), device=self.device)).backward()
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        self._average(epoch * self.steps_per_epoch + step)
+        return {name: float(term.detach()) for name, term in terms.items()}
+
+    def validate(self) -> dict[str, float]:
+        """`score`: mean correlation of the action units + exp(-NME / .05); 2 would be perfect.
+
+        NME here is the mean landmark error over the distance of the outer eye corners.
+        """
+        answers = predict(self._best_network(), self.validation, self.config, self.device)
+        error = float(np.mean(scores.eye_error(answers["landmarks"], answers["true_landmarks"])))
+        found = scores.correlations(answers["action_units"], self.validation.units)
+        correlation = float(np.nan_to_num(scores.mean_known(found)))
+        deviation = np.abs(answers["action_units"] - self.validation.units)
+        return {
+            "score": max(correlation, 0.0) + math.exp(-error / 0.05),
+            "landmark_error": error,
+            "unit_correlation": correlation,
+            "unit_error": float(np.nan_to_num(scores.mean_known(deviation))),
+        }
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "network": self.network.state_dict(),
+            "averaged": self.averaged.state_dict() if self.averaged else {},
+            "optimizer": self.optimizer.state_dict(),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.network.load_state_dict(state["network"])
+        if self.averaged:
+            self.averaged.load_state_dict(state["averaged"])
+        self.optimizer.load_state_dict(state["optimizer"])
+
+    def weights(self) -> dict[str, Any]:
+        return self._best_network().state_dict()
+
+    def _best_network(self) -> Landmarker:
+        return self.averaged or self.network
+
+    def _set_learning_rate(self, epoch: float) -> None:
+        how = self.config.optimizer
+        if how.schedule != "cosine":
+            raise ValueError(f"shape: the schedule must be cosine, not {how.schedule!r}")
+        rise = min(1.0, (epoch + 1e-3) / how.warmup_epochs) if how.warmup_epochs else 1.0
+        fall = 0.5 * (1 + math.cos(math.pi * min(1.0, epoch / (how.schedule_epochs or self.config.train.epochs))))
+        for group in self.optimizer.param_groups:
+            group["lr"] = how.lr * rise * fall
+
+    @torch.no_grad()
+    def _average(self, steps_done: int) -> None:
+        if self.averaged is None:
+            return
+        keep = min(self.config.optimizer.ema, (1 + steps_done) / (10 + steps_done))
+        for mean, value in zip(self.averaged.state_dict().values(), self.network.state_dict().values(), strict=True):
+            if mean.dtype.is_floating_point:
+                mean.lerp_(value, 1 - keep)
+            else:
+                mean.copy_(value)
+
+
+def loss_terms(answer: tuple[Tensor, Tensor, Tensor, Tensor], batch: Batch, how: Shape) -> dict[str, Tensor]:
+    """The weighted losses of a batch; a row without landmarks (NaN) counts for its visibility alone."""
+    landmarks, units, visible, error = answer
+    known = torch.isfinite(batch.landmarks).all(2).float()
+    weight = known * (how.hidden + (1 - how.hidden) * batch.visible)
+    trust = losses.visibility(visible, batch.visible.mean(1))
+    trust = trust + losses.expected_error(error, landmarks, batch.landmarks, weight)
+    return {
+        "landmarks": how.landmarks * losses.wing(landmarks, batch.landmarks, weight, how.width, how.curve),
+        "units": how.action_units * losses.unit_error(units, batch.units),
+        "quality": how.quality * trust,
+    }
+
+
+@torch.inference_mode()
+def predict(
+    network: nn.Module, table: Crops, config: Config, device: torch.device, seed: int = 0
+) -> dict[str, NDArray[np.float32]]:
+    """Landmarks, action units and true landmarks of every head, its square displaced as a detector would, the same
+    way each time; in float32 and evaluation mode."""
+    network.eval()
+    generator, parts = torch.Generator().manual_seed(seed), []
+    steady = replace(config.augment, rotate_deg=0.0, stretch=0.0, flip=0.0)
+    for start in range(0, len(table), 128):
+        rows = np.arange(start, min(start + 128, len(table)))
+        where = crops.moves(table, rows, config.shape, steady, generator)
+        batch = crops.take(table, rows, where, config.train.face_px, device)
+        landmarks, units, _, _ = network(batch.luma.contiguous(memory_format=torch.channels_last))
+        parts.append((landmarks.cpu(), torch.sigmoid(units).cpu(), batch.landmarks.cpu()))
+    names = ("landmarks", "action_units", "true_landmarks")
+    return {name: torch.cat(found).numpy() for name, found in zip(names, zip(*parts, strict=True), strict=True)}
+
+
+def _optimizer(network: nn.Module, config: Config) -> torch.optim.Optimizer:
+    """Weight decay on weights only; norms and biases are left alone."""
+    how = config.optimizer
+    groups = [
+        {"params": [p for p in network.parameters() if p.ndim > 1], "weight_decay": how.weight_decay},
+        {"params": [p for p in network.parameters() if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    if how.kind == "sgd":
+        return torch.optim.SGD(groups, how.lr, momentum=0.9, nesterov=True)
+    if how.kind == "adam":
+        return torch.optim.AdamW(groups, how.lr)
+    raise ValueError(f"unknown optimizer {how.kind!r}: choose sgd or adam")
