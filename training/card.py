@@ -77,7 +77,7 @@ def write_card(
         "name": role,
         "version": number,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "mien_version": _mien_version(),
+        "mien_version": mien_version(),
         "method": config.model.method,
         "statements": STATEMENTS,
         "limits": limits + GENERAL_LIMITS,
@@ -97,7 +97,7 @@ def write_card(
         },
         "metrics": asdict(evaluation),
         **({"statues_metrics": asdict(statues)} if statues is not None else {}),
-        "files": {path.name: facts | _fingerprint(path) for path, facts in files.items()},
+        "files": {path.name: facts | fingerprint(path) for path, facts in files.items()},
         "recipe": as_dict(config),
     }
 
@@ -107,12 +107,12 @@ def _counts(table: FaceTable) -> dict[str, int]:
     return {"rows": len(table), **dict(zip(EXPRESSIONS, per_class, strict=True))}
 
 
-def _fingerprint(path: Path) -> dict[str, Any]:
+def fingerprint(path: Path) -> dict[str, Any]:
     content = path.read_bytes()
     return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
 
 
-def _mien_version() -> str:
+def mien_version() -> str:
     try:
         return version("mien")
     except PackageNotFoundError:

@@ -98,17 +98,17 @@ def admit(
     """
     check_contract(path, contract)
     model = of_file(path)
-    images = _images(contract)
+    rows = images(contract)
     units = {tensor.name: (units or {}).get(tensor.name, 1.0) for tensor in contract.outputs}
     if reference is not None:
 
-        def named(rows: NDArray[np.uint8]) -> Answers:
-            found = reference(rows)
+        def named(batch: NDArray[np.uint8]) -> Answers:
+            found = reference(batch)
             return found if isinstance(found, dict) else {contract.outputs[0].name: found}
 
-        check_parity(model, named, images, units)
-    check_sanity(model, images, sane or probabilities)
-    check_invariance(model, images, contract.max_batch, units)
+        check_parity(model, named, rows, units)
+    check_sanity(model, rows, sane or probabilities)
+    check_invariance(model, rows, contract.max_batch, units)
 
 
 def of_file(path: Path) -> Function:
@@ -191,7 +191,7 @@ def probabilities(answers: Answers) -> None:
             raise GateError(f"{name} of a row sum to {found.sum(1)[np.abs(found.sum(1) - 1).argmax()]:.4f}, not 1")
 
 
-def _images(contract: Contract) -> NDArray[np.uint8]:
+def images(contract: Contract) -> NDArray[np.uint8]:
     """Twelve rows of the contract's size: smooth shapes, noise, and black, white and grey squares."""
     height, width, channels = contract.inputs[0].dims
     random = np.random.default_rng(0)

@@ -1,7 +1,7 @@
 """What serving costs over the bare pipeline: `make bench`.
 
-The bare pipeline decodes, detects, cuts and classifies in this process, without server, sockets or batcher, in the
-best of two thread settings. The gateway is the real `mien serve all` in a process of its own, asked by callers in
+The bare pipeline is the gateway's own code in this process, without server, sockets or batcher, in the best of two
+thread settings. The gateway is the real `mien serve all` in a process of its own, asked by callers in
 another. The two take turns, so that a machine that slows down slows both; ratios are medians over
 the rounds. The photo is drawn: 640 x 480 pixels with one face.
 """
@@ -9,6 +9,7 @@ the rounds. The photo is drawn: 640 x 480 pixels with one face.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import os
 import platform
@@ -18,20 +19,30 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
-import cv2
 import numpy as np
 import onnxruntime
 from PIL import Image
 from rich.console import Console
 
+from services.classification.classifier import ExpressionClassifier
 from services.detection.cascade import CascadeFinder
-from services.domain import FACE_PX
-from services.images import ImageLimits, cut, decode
+from services.detection.detector import FaceDetector
+from services.detection.finders import FinderSearch
+from services.detection.landmarker import FaceLandmarker
+from services.detection.network import NetworkSearch
+from services.detection.threads import Threads
+from services.gateway.pipeline import Pipeline
+from services.images import ImageLimits
+from services.inference.backend import Backend, Inference, ModelSpec, Tensors
+from services.inference.repository import read_repository
+from services.metrics import Metrics
 from tests.conftest import encoded
 from tests.services.detection.faces import drawn_face
 from tests.stack import running
@@ -40,35 +51,59 @@ ROOT = Path(__file__).resolve().parents[2]
 SAY = Console(stderr=True, highlight=False)
 
 
-class BarePipeline:
-    """Decode, detect, cut, classify in `threads` threads, a finder for each; `intra` threads inside the model."""
+class Sessions:
+    """A backend without batcher, queue or threads of its own: the caller waits while its rows are run."""
 
-    def __init__(self, model: Path, threads: int, intra: int) -> None:
-        self.threads, self.intra = threads, intra
+    def __init__(self, repository: Path, intra: int) -> None:
+        self._specs = read_repository(repository)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = intra
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        cv2.setNumThreads(1)  # as the service does: OpenCV's own threads would fight with these
-        self._finders = [CascadeFinder() for _ in range(threads)]
+        self._sessions = {
+            name: onnxruntime.InferenceSession(spec.path, options, providers=["CPUExecutionProvider"])
+            for name, spec in self._specs.items()
+        }
 
-    def answer(self, photo: bytes, finder: CascadeFinder) -> float:
-        """Seconds for one photo."""
-        started = time.perf_counter()
-        image = decode(photo, ImageLimits())
-        crops = np.stack([cut(image, finder.frame(face), FACE_PX) for face in finder.find(image)])
-        self._session.run(None, {"faces": crops})
-        return time.perf_counter() - started
+    def specs(self) -> Mapping[str, ModelSpec]:
+        return self._specs
+
+    async def infer(self, model: str, inputs: Tensors, *, deadline_s: float | None = None) -> Inference:
+        names = [tensor.name for tensor in self._specs[model].outputs]
+        outputs = self._sessions[model].run(names, dict(inputs))
+        return Inference(dict(zip(names, outputs, strict=True)), 0.0, 0.0, self._specs[model].version)
+
+
+class BarePipeline:
+    """Decode, detect, align, classify in `threads` threads; `intra` threads inside a model. No server, no batcher."""
+
+    def __init__(self, repository: Path, threads: int, intra: int) -> None:
+        self.threads, self.intra = threads, intra
+        self._backend = Sessions(repository, intra)
+
+    async def _answers(self, photo: bytes, requests: int) -> list[float]:
+        """Seconds of each of `requests` photos, one after the other."""
+        threads = Threads(1)
+        backend = cast(Backend, self._backend)
+        roles = self._backend.specs()
+        search = NetworkSearch(backend, threads) if "face_detector" in roles else FinderSearch(CascadeFinder, threads)
+        landmarker = FaceLandmarker(backend, threads) if "face_landmarker" in roles else None
+        detector = FaceDetector(search, threads, ImageLimits(), landmarker)
+        pipeline = Pipeline(detector, ExpressionClassifier(backend), Metrics("bench"))
+        seconds = []
+        for _ in range(requests):
+            started = time.perf_counter()
+            reading = await pipeline.classify(photo)
+            assert reading.faces, "the photo's face was not found"
+            seconds.append(time.perf_counter() - started)
+        detector.close()
+        return seconds
 
     def run(self, photo: bytes, requests: int) -> tuple[float, list[float]]:
         """(seconds in all, seconds of each)."""
         shares = [requests // self.threads + (k < requests % self.threads) for k in range(self.threads)]
         started = time.perf_counter()
         with ThreadPoolExecutor(self.threads) as pool:
-            parts = pool.map(
-                lambda pair: [self.answer(photo, pair[0]) for _ in range(pair[1])],
-                zip(self._finders, shares, strict=True),
-            )
+            parts = pool.map(lambda share: asyncio.run(self._answers(photo, share)), shares)
             latencies = [second for part in parts for second in part]
         return time.perf_counter() - started, latencies
 
@@ -100,7 +135,7 @@ def ask(url: str, photo: Path, callers: int, requests: int) -> tuple[float, list
     return measured["seconds"], measured["latencies"]
 
 
-def measure(model: Path, rounds: int, requests: int) -> Result:
+def measure(repository: Path, rounds: int, requests: int) -> Result:
     """Bare pipeline and gateway in turn, 8 callers; then one caller each, together and in three processes."""
     canvas = Image.linear_gradient("L").resize((640, 480)).convert("RGB")
     canvas.paste(Image.fromarray(drawn_face(240)), (200, 120))
@@ -111,7 +146,7 @@ def measure(model: Path, rounds: int, requests: int) -> Result:
         together = stack.enter_context(running("all"))
         url = together.url() + "/v1/classify"
         ask(url, photo, 8, 40)
-        settings = [BarePipeline(model, 2, 1), BarePipeline(model, 1, 2)]
+        settings = [BarePipeline(repository, 2, 1), BarePipeline(repository, 1, 2)]
         bare = min(settings, key=lambda one: one.run(data, requests // 2)[0])
         SAY.print(f"bare pipeline: {bare.threads} threads x {bare.intra} in the model")
         ratios, bares, gateways, latencies = [], [], [], []
@@ -133,7 +168,7 @@ def measure(model: Path, rounds: int, requests: int) -> Result:
             "classification_address": classification.address("classification"),
         }
         apart = stack.enter_context(running("gateway", **addresses))
-        single = BarePipeline(model, 1, 1)
+        single = BarePipeline(repository, 1, 1)
         alone_s, together_s, apart_s = [], [], []
         for _ in range(rounds):
             alone_s += single.run(data, 40)[1]
@@ -185,12 +220,8 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=80, help="for each side and round")
     parser.add_argument("--write", type=Path, help="put the result between this file's bench markers")
     options = parser.parse_args()
-    models = sorted(
-        (ROOT / "model_repository/expression_classifier").glob("*/model.onnx"), key=lambda p: int(p.parent.name)
-    )
-    if not models:
-        sys.exit("no expression_classifier in model_repository/: mien train and mien export first")
-    text = table(measure(models[-1], options.rounds, options.requests))
+    repository = ROOT / "model_repository"
+    text = table(measure(repository, options.rounds, options.requests))
     if options.write:
         readme = options.write.read_text()
         marked = re.sub(

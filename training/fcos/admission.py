@@ -26,7 +26,7 @@ def admit(path: Path, contract: gate.Contract, network: Function) -> None:
         GateError: the first thing found wrong.
     """
     gate.admit(path, contract, None, sane, UNITS)
-    model, images = gate.of_file(path), gate._images(contract)
+    model, images = gate.of_file(path), gate.images(contract)
     for batch in (1, 3, 8):
         same_candidates(model(images[:batch]), network(images[:batch]), batch)
 

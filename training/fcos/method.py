@@ -137,7 +137,7 @@ def _card(role: str, number: int, config: Config, scores: dict[str, float], fold
         "name": role,
         "version": number,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "mien_version": card._mien_version(),
+        "mien_version": card.mien_version(),
         "method": config.model.method,
         "limits": LIMITS,
         "input": "images: uint8 RGB [n, 320, 320, 3], a picture or a part of it scaled to fit, at the top left, the "
@@ -153,6 +153,6 @@ def _card(role: str, number: int, config: Config, scores: dict[str, float], fold
             "validation": scores,
             "photos": json.loads(report.read_text())["scores"] if report.exists() else [],
         },
-        "files": {path.name: {"precision": "float32"} | card._fingerprint(path)},
+        "files": {path.name: {"precision": "float32"} | card.fingerprint(path)},
         "recipe": as_dict(config),
     }

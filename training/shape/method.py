@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training import checkpoint, gate
-from training.card import STATEMENTS, _fingerprint, _mien_version
+from training.card import STATEMENTS, fingerprint, mien_version
 from training.clay import corpus as clay
 from training.config import Config, as_dict
 from training.data import ferplus
@@ -154,7 +154,7 @@ def _card(role: str, number: int, config: Config, found: Evaluation, heads: str,
         "name": role,
         "version": number,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "mien_version": _mien_version(),
+        "mien_version": mien_version(),
         "method": config.model.method,
         "statements": STATEMENTS,
         "limits": LIMITS,
@@ -172,6 +172,6 @@ def _card(role: str, number: int, config: Config, found: Evaluation, heads: str,
         },
         "measured_on": heads,
         "metrics": report.plain(found),
-        "files": {file.name: {"precision": "float32"} | _fingerprint(file)},
+        "files": {file.name: {"precision": "float32"} | fingerprint(file)},
         "recipe": as_dict(config),
     }
