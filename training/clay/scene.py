@@ -146,8 +146,8 @@ def photograph(head: Head, face: F32, scene: Scene, clay: Clay) -> Photograph:
     hidden = _covered(landmarks, scene)
     outline = on_screen[head.outline, :2]
     low, high = outline.min(0), outline.max(0)
-    inset = (1 - BOX_WIDTH) / 2 * (high[0] - low[0])
-    low, high = low + (inset, 0), high - (inset, 0)
+    inset = np.float32([(1 - BOX_WIDTH) / 2 * (high[0] - low[0]), 0])
+    low, high = low + inset, high - inset
     image, mask = _developed(rgba, scene)
     return Photograph(
         image,
