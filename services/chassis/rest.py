@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import JSONResponse, RedirectResponse
+from fastapi_offline import FastAPIOffline
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services import calls
@@ -46,7 +47,8 @@ def build(
         readiness: what must be ready, by name.
         timeout_s: the longest that a call may take; a caller may ask for less with the header `Request-Timeout`.
     """
-    app = FastAPI(
+    # /docs brings its own script: a service without internet, or behind a policy, shows it too.
+    app = FastAPIOffline(
         title=f"Mien {service}",
         version=version,
         description="Facial expressions in photographs of statues and of people. "

@@ -223,6 +223,15 @@ def test_probes_metrics_and_docs_answer(toy_stack: Stack) -> None:
         assert httpx.get(toy_stack.url(service) + "/openapi.json").json()["info"]["title"] == f"Mien {service}"
 
 
+def test_the_docs_page_needs_nothing_from_the_internet(toy_stack: Stack) -> None:
+    page = httpx.get(toy_stack.url() + "/docs").text
+    assert not re.search(r"(src|href)=\"(https?:)?//", page)
+    sources = re.findall(r"(?:src|href)=\"(/[^\"]+)", page)
+    assert any(source.endswith(".js") for source in sources)
+    for source in sources:
+        assert httpx.get(toy_stack.url() + source).status_code == 200
+
+
 def test_a_full_house_answers_429_at_once_and_says_when_to_come_back(toy_repository: object, photo: bytes) -> None:
     with running("all", model_repository=toy_repository, max_in_flight=1) as stack:
         host, port = stack.url().removeprefix("http://").split(":")
