@@ -1,0 +1,96 @@
+"""Rendered statues in the classifier's training: cropped as served, graded, apart by head, kept on disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow
+import pyarrow.parquet
+import pytest
+
+from tests.training.shape import tiny_corpus
+from training.data import sources, statues
+from training.data.faces import EXPRESSIONS, FaceTable, Split, one_hot
+from training.shape import align
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    """Drawn heads that are said to show one expression after the other, at all intensities."""
+    folder = tiny_corpus.write(tmp_path / "corpus", 24, 3)
+    table = pyarrow.parquet.read_table(folder / "manifest.parquet")
+    shown = [EXPRESSIONS[row % 7] for row in range(len(table))]
+    intensity = [0.0 if name == "neutral" else (row % 10) / 10 + 0.1 for row, name in enumerate(shown)]
+    for name, values in (("expression", shown), ("intensity", intensity)):
+        table = table.set_column(table.column_names.index(name), name, pyarrow.array(values))
+    pyarrow.parquet.write_table(table, folder / "manifest.parquet")
+    return folder
+
+
+@pytest.fixture
+def landmarker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A landmarker that always finds the default frame, and counts its calls in a list beside it."""
+    path = tmp_path / "landmarker.onnx"
+    path.write_bytes(b"which one it is")
+    asked: list[int] = []
+
+    def model(crops: np.ndarray) -> dict[str, np.ndarray]:  # type: ignore[type-arg]
+        asked.append(len(crops))
+        many = len(crops)
+        return {
+            "landmarks": np.full((many, 68, 2), 0.5, np.float32),
+            "action_units": np.zeros((many, 17), np.float32),
+            "quality": np.full((many, 1), 0.9, np.float32),
+            "frame": np.tile(np.float32([0.5, 0.489, 0.74, 0.0]), (many, 1)),
+        }
+
+    monkeypatch.setattr(align, "landmarker", lambda _: model)
+    monkeypatch.setattr(statues, "ASKED", asked, raising=False)
+    return path
+
+
+def test_faces_are_cropped_once_and_kept_beside_the_corpus(corpus: Path, landmarker: Path) -> None:
+    asked: list[int] = statues.ASKED  # type: ignore[attr-defined]
+    first = statues.read(corpus, landmarker)
+    assert first.table.faces.shape == (len(first.row), statues.SIDE_PX, statues.SIDE_PX)
+    assert first.table.faces.std() > 10  # a face, not a border
+    many = len(asked)
+    assert many >= len(first.row)
+    again = statues.read(corpus, landmarker)
+    assert len(asked) == many
+    assert (again.table.faces == first.table.faces).all()
+    landmarker.write_bytes(b"another one")
+    statues.read(corpus, landmarker)
+    assert len(asked) > many  # crops of another landmarker are not these
+
+
+def test_only_known_and_visible_expressions_are_learnt_and_weak_ones_are_partly_neutral(
+    corpus: Path, landmarker: Path
+) -> None:
+    found = statues.read(corpus, landmarker)
+    shown = found.table.labels != 0
+    assert (found.intensity[shown] >= statues.MIN_INTENSITY).all()
+    np.testing.assert_allclose(found.table.targets.sum(1), 1, atol=1e-6)
+    strong, weak = shown & (found.intensity >= 0.8), shown & (found.intensity < 0.6)
+    rows = np.arange(len(found.row))
+    assert (found.table.targets[rows, found.table.labels][strong] == 1).all()
+    assert (found.table.targets[:, 0][weak] > 0).all()
+    assert found.clear[shown].tolist() == (found.intensity[shown] >= statues.CLEAR_INTENSITY).tolist()
+
+
+def test_no_head_is_on_both_sides_and_people_are_enlarged_beside_statues(
+    corpus: Path, landmarker: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(statues, "HELD_OUT", 0.3)
+    training, validation = statues.held_out_split(statues.read(corpus, landmarker))
+    assert not set(training.identity) & set(validation.identity)
+    assert len(validation.row)
+    labels = np.arange(7)
+    people = FaceTable(np.full((7, 48, 48), 99, np.uint8), one_hot(labels), labels)
+    split = sources.with_statues(Split(people, people), str(corpus), str(landmarker))
+    assert len(split.train) == 7 + len(training.row)
+    assert (split.train.faces[:7] == 99).all()
+    assert split.validation is people
+    assert split.statues is not None
+    assert len(split.statues) == validation.clear.sum()
