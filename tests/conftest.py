@@ -59,6 +59,11 @@ def photo() -> bytes:
     return encoded(canvas)
 
 
+def statue(number: int) -> Image.Image:
+    """One of eight rendered statue heads, square, frontal or nearly so."""
+    return Image.open(ROOT / "tests" / "pictures" / f"statue_{number % 8}.jpg").convert("RGB")
+
+
 def encoded(image: Image.Image, kind: str = "JPEG") -> bytes:
     """A picture as a file's bytes."""
     buffer = BytesIO()

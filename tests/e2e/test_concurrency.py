@@ -10,7 +10,7 @@ import httpx
 import pytest
 from PIL import Image, ImageEnhance
 
-from tests.conftest import encoded
+from tests.conftest import encoded, statue
 from tests.services.detection.faces import drawn_face
 from tests.stack import Stack, running
 
@@ -18,26 +18,33 @@ CALLERS = 64
 
 
 @pytest.fixture(scope="module", params=["toy", "committed"])
-def stack(request: pytest.FixtureRequest, toy_repository: Path) -> Iterator[Stack]:
-    repository = toy_repository if request.param == "toy" else request.getfixturevalue("real_repository")
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def stack(kind: str, request: pytest.FixtureRequest, toy_repository: Path) -> Iterator[Stack]:
+    repository = toy_repository if kind == "toy" else request.getfixturevalue("real_repository")
     with running("all", model_repository=repository) as process:
         yield process
 
 
-def photos() -> list[bytes]:
-    """Sixteen different pictures of one to three faces."""
+def photos(rendered: bool) -> list[bytes]:
+    """Sixteen different pictures of one to three faces: rendered statues, or drawings for the tiny models."""
     pictures = []
     for number in range(16):
         canvas = Image.new("RGB", (480, 240), (140 + 5 * number, 150, 160))
         for place in range(1 + number % 3):
-            face = ImageEnhance.Contrast(Image.fromarray(drawn_face(120 + 2 * number))).enhance(0.7 + 0.05 * number)
-            canvas.paste(face, (10 + 155 * place, 40))
+            side = 130 + 2 * number
+            head = statue(number + place) if rendered else Image.fromarray(drawn_face(side - 10))
+            face = ImageEnhance.Contrast(head.resize((side, side))).enhance(0.7 + 0.05 * number)
+            canvas.paste(face, (5 + 160 * place, 40))
         pictures.append(encoded(canvas))
     return pictures
 
 
-def test_sixty_four_at_once_get_the_same_numbers_as_one_at_a_time(stack: Stack) -> None:
-    url, pictures = stack.url() + "/v1/classify", photos()
+def test_sixty_four_at_once_get_the_same_numbers_as_one_at_a_time(stack: Stack, kind: str) -> None:
+    url, pictures = stack.url() + "/v1/classify", photos(rendered=kind == "committed")
     limits = httpx.Limits(max_connections=CALLERS)
     with httpx.Client(timeout=60, limits=limits) as client:
 

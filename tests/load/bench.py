@@ -3,7 +3,7 @@
 The bare pipeline is the gateway's own code in this process, without server, sockets or batcher, in the best of two
 thread settings. The gateway is the real `mien serve all` in a process of its own, asked by callers in
 another. The two take turns, so that a machine that slows down slows both; ratios are medians over
-the rounds. The photo is drawn: 640 x 480 pixels with one face.
+the rounds. The photo is a rendered statue: 640 x 480 pixels with one face.
 """
 
 from __future__ import annotations
@@ -43,8 +43,7 @@ from services.images import ImageLimits
 from services.inference.backend import Backend, Inference, ModelSpec, Tensors
 from services.inference.repository import read_repository
 from services.metrics import Metrics
-from tests.conftest import encoded
-from tests.services.detection.faces import drawn_face
+from tests.conftest import encoded, statue
 from tests.stack import running
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -138,7 +137,7 @@ def ask(url: str, photo: Path, callers: int, requests: int) -> tuple[float, list
 def measure(repository: Path, rounds: int, requests: int) -> Result:
     """Bare pipeline and gateway in turn, 8 callers; then one caller each, together and in three processes."""
     canvas = Image.linear_gradient("L").resize((640, 480)).convert("RGB")
-    canvas.paste(Image.fromarray(drawn_face(240)), (200, 120))
+    canvas.paste(statue(0).resize((400, 400)), (120, 40))
     data = encoded(canvas)
     with ExitStack() as stack:
         photo = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "photo.jpg"
