@@ -7,6 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
+import numpy as np
+import onnxruntime
 import pytest
 from PIL import Image, ImageEnhance
 
@@ -65,28 +67,31 @@ def test_sixty_four_at_once_get_the_same_numbers_as_one_at_a_time(stack: Stack, 
     assert 'mien_batch_rows_count{model="expression_classifier"}' in batches
 
 
-def test_the_committed_model_answers_a_row_alike_alone_and_in_any_batch(real_repository: Path) -> None:
+@pytest.mark.parametrize("role", ["expression_classifier", "face_landmarker", "face_detector"])
+def test_the_committed_models_answer_a_row_alike_alone_and_in_any_batch(role: str, real_repository: Path) -> None:
     """Bit for bit, on the file itself: alone, beside strangers, in another order, beside empty rows."""
-    import numpy as np
-    import onnxruntime
-
-    newest = max(real_repository.glob("expression_classifier/*/model.onnx"), key=lambda path: int(path.parent.name))
+    versions = sorted(real_repository.glob(f"{role}/*/model.onnx"), key=lambda path: int(path.parent.name))
+    if not versions:
+        pytest.skip(f"no version of {role} is committed")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(newest, options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(versions[-1], options, providers=["CPUExecutionProvider"])
+    (tensor,) = session.get_inputs()
+    side = tensor.shape[1]
     random = np.random.default_rng(0)
-    drawn = [np.asarray(Image.fromarray(drawn_face(side)).resize((112, 112))) for side in range(60, 76)]
-    noise = random.integers(0, 256, (16, 112, 112, 3), np.uint8)
-    faces = np.concatenate([np.stack(drawn), noise])
+    seen = [statue(number).resize((side, side)) for number in range(8)]
+    seen += [Image.fromarray(drawn_face(60 + number)).resize((side, side)) for number in range(8)]
+    rows = np.concatenate([np.stack(seen), random.integers(0, 256, (16, side, side, 3), np.uint8)])
 
-    def answer(rows: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
-        return session.run(None, {"faces": rows})[0]  # type: ignore[no-any-return]
+    def answer(chosen: np.ndarray) -> list[np.ndarray]:  # type: ignore[type-arg]
+        return session.run(None, {tensor.name: chosen})  # type: ignore[no-any-return]
 
-    alone = np.concatenate([answer(face[None]) for face in faces])
-    assert np.isfinite(alone).all()
-    np.testing.assert_allclose(alone.sum(1), 1, atol=1e-5)
+    alone = [np.concatenate(parts) for parts in zip(*(answer(row[None]) for row in rows), strict=True)]
+    assert all(np.isfinite(output).all() for output in alone)
     for size in (2, 3, 8, 32):
-        order = random.permutation(len(faces))
-        np.testing.assert_array_equal(answer(faces[order[:size]]), alone[order[:size]])
-    padded = np.concatenate([faces[:3], np.zeros((5, 112, 112, 3), np.uint8)])
-    np.testing.assert_array_equal(answer(padded)[:3], alone[:3])
+        order = random.permutation(len(rows))[:size]
+        for found, wanted in zip(answer(rows[order]), alone, strict=True):
+            np.testing.assert_array_equal(found, wanted[order])
+    padded = np.concatenate([rows[:3], np.zeros((5, side, side, 3), np.uint8)])
+    for found, wanted in zip(answer(padded), alone, strict=True):
+        np.testing.assert_array_equal(found[:3], wanted[:3])

@@ -2,7 +2,8 @@
 
 Sizes: B batch, C channels, H W rows and columns, L = 68 landmarks, K = 17 action units, P = 32 x 32 places of a heat
 map. Inside `training/` crops are luma in [0, 255], `luma_B1HW` float32 of 112 px; landmarks are in units of the crop's
-side. Every layer of the heads is a convolution or a sum along a row, so that a row depends on itself alone.
+side. Every layer of the heads is a convolution or a sum along a row, so that a row depends on itself alone. Sums run
+over the last axis: over another one onnxruntime's order of addition, and with it the last bits, depends on the batch.
 
 Sources: residual blocks: He et al., CVPR 2016; landmarks as expectations of heat maps: Sun et al., "Integral human
 pose regression", ECCV 2018; the top-down path: Lin et al., "Feature pyramid networks", CVPR 2017.
@@ -10,9 +11,12 @@ pose regression", ECCV 2018; the top-down path: Lin et al., "Feature pyramid net
 
 from __future__ import annotations
 
+import copy
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from training.arm.networks import FACE_PX, LUMA_WEIGHTS, BasicBlock, standardise
 
@@ -93,7 +97,9 @@ class ServedLandmarker(nn.Module):
 
     def __init__(self, network: Landmarker, frame_shape_L2: Tensor, weight_L: Tensor) -> None:
         super().__init__()
-        self.network = network
+        self.network = copy.copy(network)
+        heads = {name: rowwise(network.get_submodule(name)) for name in ("units", "trust")}
+        self.network._modules = {**network._modules, **heads}
         weight_L1 = (weight_L / weight_L.sum()).unsqueeze(1)
         mean_2 = (frame_shape_L2 * weight_L1).sum(0)
         centred_L2 = frame_shape_L2 - mean_2
@@ -111,17 +117,52 @@ class ServedLandmarker(nn.Module):
 
     def frame(self, landmarks_BL2: Tensor) -> Tensor:
         """[B, 4], see above (Umeyama, PAMI 1991, in two dimensions: a complex number times the shape plus a shift)."""
-        mean_B2 = (landmarks_BL2 * self.weight_L1).sum(1)
-        from_mean = landmarks_BL2 - mean_B2.unsqueeze(1)
-        cos_B = (from_mean * self.basis_L2).sum((1, 2))
-        sin_B = (from_mean[:, :, 1] * self.basis_L2[:, 0] - from_mean[:, :, 0] * self.basis_L2[:, 1]).sum(1)
+        x_BL, y_BL = landmarks_BL2[:, :, 0], landmarks_BL2[:, :, 1]
+        weight_L, along_L, down_L = self.weight_L1[:, 0], self.basis_L2[:, 0], self.basis_L2[:, 1]
+        mean_x_B, mean_y_B = (x_BL * weight_L).sum(1), (y_BL * weight_L).sum(1)
+        from_x_BL, from_y_BL = x_BL - mean_x_B.unsqueeze(1), y_BL - mean_y_B.unsqueeze(1)
+        cos_B = (from_x_BL * along_L + from_y_BL * down_L).sum(1)
+        sin_B = (from_y_BL * along_L - from_x_BL * down_L).sum(1)
         side_B = (cos_B.square() + sin_B.square()).sqrt().clamp(min=1e-3)
         x, y = self.middle_2[0], self.middle_2[1]
-        # half the angle needs no case distinction, short of a face upside down
-        roll_B = 2 * torch.atan(sin_B / (side_B + cos_B).clamp(min=1e-6)) * (180 / torch.pi)
-        return torch.stack(
-            [mean_B2[:, 0] + cos_B * x - sin_B * y, mean_B2[:, 1] + sin_B * x + cos_B * y, side_B, roll_B], 1
-        )
+        # the tangents of half the angle, which needs no case distinction, and of a quarter, which stays within 1
+        half_B = sin_B / (side_B + cos_B).clamp(min=1e-6)
+        roll_B = 4 * arctangent(half_B / (1 + (1 + half_B.square()).sqrt())) * (180 / torch.pi)
+        return torch.stack([mean_x_B + cos_B * x - sin_B * y, mean_y_B + sin_B * x + cos_B * y, side_B, roll_B], 1)
+
+
+class RowwiseConv(nn.Module):
+    """A 1x1 convolution of single cells [B, C, 1, 1] → [B, K, 1, 1] as a sum of products for each row: as a
+    convolution, once onnxruntime has laid it out anew, a row's last bits would depend on its batch."""
+
+    def __init__(self, conv: nn.Conv2d) -> None:
+        super().__init__()
+        self.weight = conv.weight.flatten(1)
+        self.bias = torch.zeros(len(self.weight)) if conv.bias is None else conv.bias
+
+    def forward(self, x_BC11: Tensor) -> Tensor:
+        return ((x_BC11.flatten(1).unsqueeze(1) * self.weight).sum(2) + self.bias)[:, :, None, None]
+
+
+def rowwise(head: nn.Module) -> nn.Sequential:
+    """A head of 1x1 convolutions, in evaluation mode, with every convolution by rows and every norm inside it."""
+    layers: list[nn.Module] = []
+    for layer in head.children():
+        if isinstance(layer, nn.BatchNorm2d):
+            layers[-1] = fuse_conv_bn_eval(layers[-1], layer)  # type: ignore[type-var]
+        elif not isinstance(layer, nn.Dropout):
+            layers.append(layer)
+    return nn.Sequential(*(RowwiseConv(layer) if isinstance(layer, nn.Conv2d) else layer for layer in layers))
+
+
+def arctangent(x: Tensor) -> Tensor:
+    """Of -1 to 1, to 1e-5, by a minimax polynomial. Products and sums alone: onnxruntime's Atan gives other last bits
+    at the end of a batch than in its middle."""
+    square = x * x
+    result = torch.full_like(x, -0.01172120)
+    for coefficient in (0.05265332, -0.11643287, 0.19354346, -0.33262347, 0.99997726):
+        result = result * square + coefficient
+    return x * result
 
 
 def _twice(x_BCHW: Tensor) -> Tensor:
@@ -130,5 +171,7 @@ def _twice(x_BCHW: Tensor) -> Tensor:
 
 def _normalised(landmarks_BL2: Tensor) -> Tensor:
     """Moved to the centre of their gravity and scaled to unit root mean square distance from it."""
-    centred = landmarks_BL2 - landmarks_BL2.mean(1, keepdim=True)
-    return centred / centred.square().mean((1, 2), keepdim=True).add(1e-6).sqrt()
+    x_BL, y_BL = landmarks_BL2[:, :, 0], landmarks_BL2[:, :, 1]
+    x_BL, y_BL = x_BL - x_BL.mean(1, keepdim=True), y_BL - y_BL.mean(1, keepdim=True)
+    size_B1 = ((x_BL.square() + y_BL.square()).mean(1, keepdim=True) / 2 + 1e-6).sqrt()
+    return torch.stack([x_BL / size_B1, y_BL / size_B1], 2)

@@ -69,11 +69,8 @@ def test_quality_falls_with_the_expected_error_and_with_what_is_hidden(network: 
         torch.tensor([3.0, 3.0, 3.0, -3.0]),
         torch.tensor([-5.0, -3, 1, -5]),
     )
-    network_forward, network.forward = network.forward, lambda _: answers  # type: ignore[method-assign]
-    try:
-        quality = model(torch.zeros(4, 112, 112, 3, dtype=torch.uint8))[2][:, 0]
-    finally:
-        network.forward = network_forward  # type: ignore[method-assign]
+    model.network.forward = lambda _: answers  # type: ignore[method-assign]
+    quality = model(torch.zeros(4, 112, 112, 3, dtype=torch.uint8))[2][:, 0]
     assert quality[0] > 0.8 > quality[1] > 0.3 > quality[2]
     assert quality[3] < 0.1
 
