@@ -31,7 +31,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def stack(repository: Path) -> Iterator[Stack]:
-    with running("all", model_repository=repository, log_format="json") as process:
+    with running("all", model_repository=repository, detector="network", log_format="json") as process:
         yield process
 
 
@@ -87,7 +87,7 @@ def test_only_classifiers_can_be_asked_for_by_name(stack: Stack) -> None:
 
 def test_each_service_alone_loads_its_own_models_and_the_answer_is_the_same(repository: Path, stack: Stack) -> None:
     with (
-        running("detection", model_repository=repository) as detection,
+        running("detection", model_repository=repository, detector="network") as detection,
         running("classification", model_repository=repository) as classification,
         running(
             "gateway",
@@ -131,7 +131,7 @@ def test_a_choice_that_cannot_be_met_is_one_sentence_at_the_start(
 def test_an_entry_that_is_no_detector_is_one_sentence_at_the_start(tmp_path: Path) -> None:
     write_classifier(tmp_path)
     write_detector(tmp_path, candidates=100)
-    with running("all", ready=False, model_repository=tmp_path) as stack:
+    with running("all", ready=False, model_repository=tmp_path, detector="network") as stack:
         assert stack.process.wait(30) == 2
         log = stack.log.read_text()
     assert "face_detector/config.pbtxt must have the output boxes [n, 200, 4] float32" in log
