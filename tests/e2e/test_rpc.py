@@ -109,7 +109,7 @@ def test_reflection_lists_the_contract(toy_stack: Stack) -> None:
 
 def test_three_processes_answer_as_one_does(toy_stack: Stack, toy_repository: object, photo: bytes) -> None:
     with (
-        running("detection") as detection,
+        running("detection", model_repository=toy_repository) as detection,
         running("classification", model_repository=toy_repository) as classification,
         running(
             "gateway",
