@@ -136,6 +136,8 @@ def run(config: Config, build: Callable[[Process], Task], folder: Path, stop_aft
             best = _as_first(best, process)
             save()
             saved = time.monotonic()
+    if process.world > 1:
+        dist.barrier()  # who leaves while another still listens makes that one abort
     return best
 
 
