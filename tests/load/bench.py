@@ -36,7 +36,6 @@ from services.detection.cascade import CascadeFinder
 from services.detection.detector import FaceDetector
 from services.detection.finders import FinderSearch
 from services.detection.landmarker import FaceLandmarker
-from services.detection.network import NetworkSearch
 from services.detection.threads import Threads
 from services.gateway.pipeline import Pipeline
 from services.images import ImageLimits
@@ -84,7 +83,7 @@ class BarePipeline:
         threads = Threads(1)
         backend = cast(Backend, self._backend)
         roles = self._backend.specs()
-        search = NetworkSearch(backend, threads) if "face_detector" in roles else FinderSearch(CascadeFinder, threads)
+        search = FinderSearch(CascadeFinder, threads)  # what the gateway does by default
         landmarker = FaceLandmarker(backend, threads) if "face_landmarker" in roles else None
         detector = FaceDetector(search, threads, ImageLimits(), landmarker)
         pipeline = Pipeline(detector, ExpressionClassifier(backend), Metrics("bench"))
