@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from training import checkpoint
+from training.averaging import average, parameter_groups
 from training.config import Config
 from training.fcos import networks
 from training.fcos.assignment import Targets, assign
@@ -129,17 +130,10 @@ class DetectionTask:
         for group in self.optimizer.param_groups:
             group["lr"] = how.lr * rise * 0.5 * (1 + math.cos(math.pi * min(1.0, epoch / epochs)))
 
-    @torch.no_grad()
     def _average(self, steps_done: int) -> None:
-        """Exponential moving average; the first steps average faster, so that the random start is forgotten."""
         if self.averaged is None:
             return
-        keep = min(self.config.optimizer.ema, (1 + steps_done) / (10 + steps_done))
-        for mean, value in zip(self.averaged.state_dict().values(), self.network.state_dict().values(), strict=True):
-            if mean.dtype.is_floating_point:
-                mean.lerp_(value, 1 - keep)
-            else:
-                mean.copy_(value)
+        average(self.averaged, self.network, self.config.optimizer.ema, steps_done)
 
 
 def collate(canvases: list[Canvas]) -> Batch:
@@ -176,12 +170,8 @@ def judge_canvases(network: nn.Module, canvases: list[Canvas], device: torch.dev
 
 
 def _optimizer(network: nn.Module, config: Config) -> torch.optim.Optimizer:
-    """Weight decay on weights only; norms and biases are left alone."""
     how = config.optimizer
-    groups = [
-        {"params": [p for p in network.parameters() if p.ndim > 1], "weight_decay": how.weight_decay},
-        {"params": [p for p in network.parameters() if p.ndim <= 1], "weight_decay": 0.0},
-    ]
+    groups = parameter_groups(network, how.weight_decay)
     if how.kind == "sgd":
         return torch.optim.SGD(groups, how.lr, momentum=0.9, nesterov=True)
     if how.kind == "adam":

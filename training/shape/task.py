@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from training import checkpoint
+from training.averaging import average, parameter_groups
 from training.config import Config
 from training.shape import crops, losses, scores
 from training.shape.crops import Batch, Crops
@@ -110,16 +111,10 @@ class ShapeTask:
         for group in self.optimizer.param_groups:
             group["lr"] = how.lr * rise * fall
 
-    @torch.no_grad()
     def _average(self, steps_done: int) -> None:
         if self.averaged is None:
             return
-        keep = min(self.config.optimizer.ema, (1 + steps_done) / (10 + steps_done))
-        for mean, value in zip(self.averaged.state_dict().values(), self.network.state_dict().values(), strict=True):
-            if mean.dtype.is_floating_point:
-                mean.lerp_(value, 1 - keep)
-            else:
-                mean.copy_(value)
+        average(self.averaged, self.network, self.config.optimizer.ema, steps_done)
 
 
 def loss_terms(answer: tuple[Tensor, Tensor, Tensor, Tensor], batch: Batch, how: Shape) -> dict[str, Tensor]:
@@ -156,12 +151,8 @@ def predict(
 
 
 def _optimizer(network: nn.Module, config: Config) -> torch.optim.Optimizer:
-    """Weight decay on weights only; norms and biases are left alone."""
     how = config.optimizer
-    groups = [
-        {"params": [p for p in network.parameters() if p.ndim > 1], "weight_decay": how.weight_decay},
-        {"params": [p for p in network.parameters() if p.ndim <= 1], "weight_decay": 0.0},
-    ]
+    groups = parameter_groups(network, how.weight_decay)
     if how.kind == "sgd":
         return torch.optim.SGD(groups, how.lr, momentum=0.9, nesterov=True)
     if how.kind == "adam":
