@@ -175,9 +175,9 @@ def _chosen_detector(settings: Settings) -> str:
         )
     if settings.detector != "auto":
         return settings.detector
-    # The network finds more statues than the cascade, but now and then takes a suit for a face (docs/detection.md):
-    # until it no longer does, it is chosen by name.
-    return "cascade" if settings.yunet_model is None else "yunet"
+    if settings.yunet_model is not None:
+        return "yunet"  # whoever names a file wants it used
+    return "network" if installed else "cascade"
 
 
 def _installed(settings: Settings, name: str) -> bool:

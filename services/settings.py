@@ -35,7 +35,7 @@ class Settings(BaseSettings):
     detector: Literal["auto", "network", "cascade", "yunet"] = Field(
         "auto",
         description="who finds the faces: the repository's face_detector, OpenCV's cascade, or the YuNet file; "
-        "auto: the YuNet file if one is named, else the cascade",
+        "auto: the YuNet file if one is named, else the face_detector, else (if the repository has none) the cascade",
     )
     yunet_model: Path | None = Field(None, description="a YuNet .onnx file")
 

@@ -21,21 +21,23 @@ from training.shape.settings import Shape
 class Data:
     """`source`: ferplus, rafdb or folder (see `training/data/`). `path`: where it lies. `rows`: use only the first
     so many training rows (0: all), for a quick try. `statues`: a rendered corpus that is learnt beside it ('' = none),
-    its faces cut with the exported `landmarker`. `statues_test`: a corpus of other heads; `mien evaluate` alone reads
-    it."""
+    its faces cut with the exported `landmarker`; `statues_share`: of an epoch's faces, which then has every statue once
+    and people drawn anew (0 = everybody once). `statues_test`: a corpus of other heads; `mien evaluate` alone reads it.
+    """
 
     source: str = "ferplus"
     path: str = "../shared/data/ferplus"
     rows: int = 0
     statues: str = ""
+    statues_share: float = 0.0
     statues_test: str = ""
     landmarker: str = "model_repository/face_landmarker/1/model.onnx"
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """`method`: arm or resnet18 (expressions), fcos (face detector) or shape (landmarker). `init`: a checkpoint to
-    start from ('' = from scratch): the whole network from the same method, else its backbone."""
+    """`method`: arm or resnet18 (expressions), fcos (face detector) or shape (landmarker). `init`: what to
+    start from ('' = from scratch): another run's checkpoint or an exported model, see `training/warm_start.py`."""
 
     method: str = "arm"
     dropout: float = 0.0

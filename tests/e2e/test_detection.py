@@ -31,7 +31,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def stack(repository: Path) -> Iterator[Stack]:
-    with running("all", model_repository=repository, detector="network", log_format="json") as process:
+    with running("all", model_repository=repository, log_format="json") as process:
         yield process
 
 

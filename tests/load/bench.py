@@ -36,6 +36,7 @@ from services.detection.cascade import CascadeFinder
 from services.detection.detector import FaceDetector
 from services.detection.finders import FinderSearch
 from services.detection.landmarker import FaceLandmarker
+from services.detection.network import NetworkSearch
 from services.detection.threads import Threads
 from services.gateway.pipeline import Pipeline
 from services.images import ImageLimits
@@ -83,7 +84,8 @@ class BarePipeline:
         threads = Threads(1)
         backend = cast(Backend, self._backend)
         roles = self._backend.specs()
-        search = FinderSearch(CascadeFinder, threads)  # what the gateway does by default
+        found = "face_detector" in roles  # as the gateway does by default
+        search = NetworkSearch(backend, threads) if found else FinderSearch(CascadeFinder, threads)
         landmarker = FaceLandmarker(backend, threads) if "face_landmarker" in roles else None
         detector = FaceDetector(search, threads, ImageLimits(), landmarker)
         pipeline = Pipeline(detector, ExpressionClassifier(backend), Metrics("bench"))

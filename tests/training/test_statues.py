@@ -91,6 +91,7 @@ def test_no_head_is_on_both_sides_and_people_are_enlarged_beside_statues(
     split = sources.with_statues(Split(people, people), str(corpus), str(landmarker))
     assert len(split.train) == 7 + len(training.row)
     assert (split.train.faces[:7] == 99).all()
+    assert split.train_statues == len(training.row)
     assert split.validation is people
     assert split.statues is not None
     assert len(split.statues) == validation.clear.sum()

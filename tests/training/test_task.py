@@ -10,8 +10,8 @@ import torch
 
 from tests.training.tiny_run import build, config, patterned
 from training import loop
-from training.arm.networks import ResNet18
-from training.arm.task import ClassificationTask, predict, take_weights
+from training.arm.task import ClassificationTask, predict
+from training.data.faces import Split
 
 ALONE = loop.Process(0, 1, torch.device("cpu"))
 
@@ -74,6 +74,18 @@ def test_two_processes_share_the_rows_of_a_batch(small: None) -> None:
     assert len(halves[0]) == len(halves[1]) == 4
 
 
+def test_every_statue_comes_once_an_epoch_with_people_drawn_anew(small: None) -> None:
+    table = patterned(40)
+    split = Split(table, table, None, train_statues=10)
+    task = ClassificationTask(config(data={"statues_share": 0.5}, train={"batch": 4}), split, ALONE.device)
+    assert task.steps_per_epoch == 5
+    epochs = [np.concatenate([task._rows(epoch, step) for step in range(5)]) for epoch in (0, 1)]
+    for rows in epochs:
+        assert sorted(rows[rows >= 30].tolist()) == list(range(30, 40))
+        assert len(set(rows.tolist())) == 20
+    assert set(epochs[0][epochs[0] < 30].tolist()) != set(epochs[1][epochs[1] < 30].tolist())
+
+
 def test_it_learns_what_can_be_learnt(small: None) -> None:
     task = build(config(model={"dropout": 0.0}, augment={"flip": 0.0, "rotate_deg": 0.0}), ALONE)
     first = task.step(0, 0)["cross_entropy"]
@@ -81,14 +93,6 @@ def test_it_learns_what_can_be_learnt(small: None) -> None:
         last = task.step(number // 5, number % 5)["cross_entropy"]
     assert last < 0.7 * first
     assert set(task.validate()) == {"score", "accuracy", "macro_f1", "macro_recall", "calibration_error"}
-
-
-def test_a_backbone_is_taken_over_whole_or_not_at_all(small: None) -> None:
-    giver, taker = ResNet18(), ResNet18()
-    take_weights(taker, giver.state_dict())
-    assert all(torch.equal(a, b) for a, b in zip(giver.backbone.parameters(), taker.backbone.parameters(), strict=True))
-    with pytest.raises(RuntimeError):
-        take_weights(taker, {"backbone.layers.0.weight": torch.zeros(4, 1, 3, 3)})
 
 
 @pytest.mark.parametrize(

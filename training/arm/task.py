@@ -13,32 +13,40 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from training import checkpoint, metrics
+from training import metrics
 from training.arm import losses, networks
 from training.averaging import average, parameter_groups
 from training.config import Config
 from training.data.augment import augment, resize
 from training.data.faces import EXPRESSIONS, FaceTable, Split
+from training.warm_start import start_from
 
 
 class ClassificationTask:
     """`training.task.Task` for `arm` and `resnet18`; it runs on `device` and takes the rows of `rank` of `world`."""
 
     def __init__(self, config: Config, split: Split, device: torch.device, rank: int = 0, world: int = 1) -> None:
+        if not 0 <= config.data.statues_share < 1:
+            raise ValueError(f"data: statues_share must be in [0, 1), not {config.data.statues_share}")
         if len(config.loss.alpha) not in (1, len(EXPRESSIONS)):
             raise ValueError(f"loss: alpha must be 1 number or {len(EXPRESSIONS)}, not {len(config.loss.alpha)}")
         torch.manual_seed(config.train.seed)
         self.config, self.split, self.device, self.rank, self.world = config, split, device, rank, world
         self.network = networks.build(config.model.method, config.model.dropout)
         if config.model.init:
-            take_weights(self.network, checkpoint.load(Path(config.model.init))["weights"])
+            start_from(self.network, Path(config.model.init), self._example)
         self.network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.averaged = copy.deepcopy(self.network).eval() if config.optimizer.ema else None
         self.parallel: nn.Module = DistributedDataParallel(self.network) if world > 1 else self.network
         self.optimizer = _optimizer(self.network, config)
         self.alpha = torch.tensor(config.loss.alpha, device=device)
         self.images_per_step = config.train.batch
-        self.steps_per_epoch = len(split.train) // config.train.batch
+        self.people = len(split.train) - split.train_statues
+        self.people_drawn = self.people
+        if config.data.statues_share and split.train_statues:
+            share = config.data.statues_share
+            self.people_drawn = min(self.people, round(split.train_statues * (1 - share) / share))
+        self.steps_per_epoch = (self.people_drawn + split.train_statues) // config.train.batch
         if self.steps_per_epoch == 0:
             raise ValueError(f"{len(split.train)} training faces do not fill one batch of {config.train.batch}")
 
@@ -97,11 +105,21 @@ class ClassificationTask:
     def weights(self) -> dict[str, Any]:
         return self._best_network().state_dict()
 
+    def _example(self) -> Tensor:
+        """A batch of training faces, evenly over all of them."""
+        rows = np.linspace(0, len(self.split.train) - 1, min(256, len(self.split.train))).astype(np.intp)
+        return resize(as_luma(self.split.train.faces[rows], torch.device("cpu")), self.config.train.face_px)
+
     def _best_network(self) -> nn.Module:
         return self.averaged or self.network
 
     def _rows(self, epoch: int, step: int) -> NDArray[np.intp]:
-        order = np.random.default_rng((self.config.train.seed, epoch)).permutation(len(self.split.train))
+        random = np.random.default_rng((self.config.train.seed, epoch))
+        if self.people_drawn < self.people:
+            rows = np.arange(self.people, len(self.split.train))
+            order = random.permutation(np.concatenate([random.permutation(self.people)[: self.people_drawn], rows]))
+        else:
+            order = random.permutation(len(self.split.train))
         batch = self.config.train.batch
         return order[step * batch : (step + 1) * batch][self.rank :: self.world]
 
@@ -173,17 +191,6 @@ def predict(network: nn.Module, table: FaceTable, face_px: int, device: torch.de
         faces = resize(as_luma(table.faces[start : start + 128], device), face_px)
         parts.append(torch.softmax(network(faces.contiguous(memory_format=torch.channels_last)).float(), 1).cpu())
     return torch.cat(parts).numpy()
-
-
-def take_weights(network: nn.Module, weights: dict[str, Tensor]) -> None:
-    """Take over another run's weights: all of them from the same method, else its backbone, and never a part of it."""
-    if weights.keys() == network.state_dict().keys():
-        network.load_state_dict(weights)
-        return
-    backbone = {
-        name.removeprefix("backbone."): value for name, value in weights.items() if name.startswith("backbone.")
-    }
-    network.get_submodule("backbone").load_state_dict(backbone, strict=True)
 
 
 def _optimizer(network: nn.Module, config: Config) -> torch.optim.Optimizer:

@@ -36,7 +36,7 @@ class Clay:
     scan_every: int = 30
     scenes: int = 3
     variants: int = 3
-    free: float = 0.2
+    free: float = 0.45
     smallest_px: float = 24.0
     largest_px: float = 400.0
     yaw_deg: float = 60.0

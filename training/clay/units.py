@@ -163,7 +163,7 @@ def _resting(random: Generator) -> F32:
 
 
 def _free(random: Generator) -> Pose:
-    active = random.random(len(ACTION_UNITS)) < random.uniform(0.08, 0.3)
+    active = random.random(len(ACTION_UNITS)) < random.uniform(0.08, 0.35)
     units = (random.uniform(0.1, 1.0, len(ACTION_UNITS)) * active).astype(np.float32)
     for one, other in _OPPOSED:
         a, b = ACTION_UNITS.index(one), ACTION_UNITS.index(other)

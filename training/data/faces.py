@@ -37,11 +37,13 @@ class Split:
     """The training rows, and the rows on which models are chosen. A test split never comes here.
 
     `statues`: validation rows of rendered statues, where they are learnt too; their side may differ from the others'.
+    `train_statues`: how many of the training rows, the last ones, are statues.
     """
 
     train: FaceTable
     validation: FaceTable
     statues: FaceTable | None = None
+    train_statues: int = 0
 
 
 def one_hot(labels: NDArray[np.int64]) -> NDArray[np.float32]:

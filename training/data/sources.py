@@ -41,4 +41,5 @@ def with_statues(split: Split, corpus: str, landmarker: str) -> Split:
         FileNotFoundError: no such corpus or landmarker; says the command that makes it.
     """
     training, validation = statues.held_out_split(statues.read(Path(corpus), Path(landmarker)))
-    return Split(statues.mixed(split.train, training.table), split.validation, validation.take(validation.clear).table)
+    train = statues.mixed(split.train, training.table)
+    return Split(train, split.validation, validation.take(validation.clear).table, len(training.table))

@@ -19,7 +19,7 @@ from training.clay import corpus as clay
 from training.data.faces import EXPRESSIONS, FaceTable, held_out, one_hot
 
 LOG = logging.getLogger("mien.training")
-SIDE_PX = 96
+SIDE_PX = 112  # as served
 HELD_OUT = 0.08  # of the identities, to choose the best epoch on
 MIN_INTENSITY = 0.3  # a weaker expression is not learnt from: nobody could tell it from neutral
 CLEAR_INTENSITY = 0.55  # scores count expressions from here on, and neutral faces

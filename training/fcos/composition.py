@@ -20,6 +20,7 @@ from training.fcos.teacher import SURE
 
 GREY = 128
 LEAST_INSIDE = 0.5  # of a face's box within the canvas; less of it is neither taught nor punished
+ELSEWHERE = 0.25  # of the pieces of photos with faces: parts that need not show one
 SMALLEST_PX = 7.0  # below this nobody could tell; such faces say nothing
 
 FACE, SILENT = 1, -1
@@ -152,17 +153,22 @@ def _peopled(photos: Sequence[Photo], rng: np.random.Generator) -> Photo:
 
 
 def _piece(photo: Photo, how: Scenes, rng: np.random.Generator) -> tuple[NDArray[np.uint8], list[Placed]]:
-    """A photo with faces, whole or in part, at some size; one of its faces mostly stays in sight."""
+    """A photo with faces, whole or in part, at some size; one of its faces mostly stays in sight, or (`ELSEWHERE`) any
+    part of the photo is enlarged: clothes, hands and hair beside a face, such as a large photo's tiles are full of."""
     side = how.side_px
     height, width = photo.luma.shape
     one = photo.boxes[rng.integers(len(photo.boxes))]
     whole = side / max(height, width)
-    if rng.random() < 0.4:
+    flip, middle = bool(rng.random() < 0.5), (one[:2] + one[2:]) / 2
+    kind = rng.random()
+    if kind < ELSEWHERE:
+        scale = float(np.clip(whole * np.exp(rng.uniform(0.3, 1.8)), whole, 3.0))
+        middle = rng.uniform(0, 1, 2).astype(np.float32) * [width, height]
+    elif kind < 0.55:
         scale = whole * float(np.exp(rng.uniform(-0.7, 0.05)))
     else:
         size_px = np.exp(rng.uniform(np.log(how.smallest_px), np.log(how.largest_px)))
         scale = float(np.clip(size_px / _size(one), whole * 0.4, 3.0))
-    flip, middle = bool(rng.random() < 0.5), (one[:2] + one[2:]) / 2
     reach = side / 2 * 0.85
     target = side / 2 + rng.uniform(-reach, reach, 2)
     # Where the picture is larger than the canvas, its edge stays outside; where it is smaller, it lies inside.

@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from training import checkpoint
 from training.averaging import average, parameter_groups
 from training.config import Config
 from training.fcos import networks
@@ -23,6 +22,7 @@ from training.fcos.cutouts import Pieces
 from training.fcos.finding import distinct
 from training.fcos.losses import detection_losses
 from training.fcos.scores import Judged, judge
+from training.warm_start import start_from
 
 VALIDATION_CANVASES = 320
 LEAST = 0.05  # scores below do not move the average precision
@@ -44,7 +44,7 @@ class DetectionTask:
         self.device, self.rank, self.world = device, rank, world
         self.network: nn.Module = networks.Detector()
         if config.model.init:
-            self.network.load_state_dict(checkpoint.load(Path(config.model.init))["weights"])
+            start_from(self.network, Path(config.model.init), lambda: self._compose(0, 0)[0])
         self.network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.averaged = copy.deepcopy(self.network).eval() if config.optimizer.ema else None
         self.parallel: nn.Module = DistributedDataParallel(self.network) if world > 1 else self.network

@@ -27,11 +27,27 @@ def wing(found_BL2: Tensor, true_BL2: Tensor, weight_BL: Tensor, width: float, c
     return (each_BL * weight_BL).sum() / weight_BL.sum().clamp(min=1e-6) / width
 
 
-def unit_error(logits_BK: Tensor, true_BK: Tensor) -> Tensor:
-    """Mean squared error of the action units; NaN is unknown."""
+def unit_entropy(logits_BK: Tensor, true_BK: Tensor, weight_K: Tensor) -> Tensor:
+    """Cross-entropy with the units' intensities; NaN is unknown.
+
+    Its least is the expected intensity, as a squared error's, but its gradient does not vanish for a unit that is
+    rarely active and so called 0 with confidence.
+    """
     known = ~torch.isnan(true_BK)
-    error = (torch.sigmoid(logits_BK) - torch.nan_to_num(true_BK)).square() * known
-    return error.sum() / known.sum().clamp(min=1)
+    entropy_BK = F.binary_cross_entropy_with_logits(logits_BK, torch.nan_to_num(true_BK), reduction="none")
+    return (entropy_BK * weight_K * known).sum() / known.sum().clamp(min=1)
+
+
+def unit_weights(units_NK: Tensor) -> Tensor:
+    """[K], mean 1: what varies little among the training heads weighs more, by the root of its variance, at most
+    threefold."""
+    known = ~torch.isnan(units_NK)
+    count = known.sum(0).clamp(min=1)
+    values = torch.nan_to_num(units_NK)
+    mean = values.sum(0) / count
+    deviation = (((values - mean).square() * known).sum(0) / count).sqrt().clamp(min=1e-3)
+    weight = (deviation.mean() / deviation).clamp(max=3.0)
+    return weight / weight.mean()
 
 
 def visibility(logit_B: Tensor, share_B: Tensor) -> Tensor:

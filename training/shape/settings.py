@@ -20,7 +20,7 @@ class Shape:
     jitter_lost_roll: share of the squares that are left unturned, as for a detector without eyes.
     landmarks: weight of the landmarks' loss.
     width, curve: the wing loss's linear part begins at `width` (per cent of the side); `curve` is its curvature.
-    action_units: weight of the squared error of the action units.
+    action_units: weight of the action units' cross-entropy.
     quality: weight of the uncertainty's and the visibility's losses.
     hidden: weight of a hidden landmark beside a visible one's 1.
     nonsense: share of the crops whose parts are shuffled: nothing of a face is left, and quality must say so.
@@ -40,8 +40,8 @@ class Shape:
     landmarks: float = 1.0
     width: float = 10.0
     curve: float = 2.0
-    action_units: float = 20.0
+    action_units: float = 8.0
     quality: float = 0.5
     hidden: float = 0.5
     nonsense: float = 0.04
-    coarse: float = 0.5
+    coarse: float = 0.35

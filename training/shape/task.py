@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from training import checkpoint
 from training.averaging import average, parameter_groups
 from training.config import Config
 from training.shape import crops, losses, scores
@@ -22,6 +21,7 @@ from training.shape.crops import Batch, Crops
 from training.shape.networks import Landmarker
 from training.shape.settings import Shape
 from training.shape.wear import wear
+from training.warm_start import start_from
 
 
 class ShapeTask:
@@ -35,11 +35,12 @@ class ShapeTask:
         self.train, self.validation = train, validation
         self.network = Landmarker(config.model.dropout)
         if config.model.init:
-            self.network.load_state_dict(checkpoint.load(Path(config.model.init))["weights"])
+            start_from(self.network, Path(config.model.init), self._example)
         self.network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.averaged = copy.deepcopy(self.network).eval() if config.optimizer.ema else None
         self.parallel: nn.Module = DistributedDataParallel(self.network) if world > 1 else self.network
         self.optimizer = _optimizer(self.network, config)
+        self.unit_weight = losses.unit_weights(torch.from_numpy(train.units)).to(device)
         self.images_per_step = config.train.batch
         self.steps_per_epoch = len(train) // config.train.batch
         if self.steps_per_epoch == 0:
@@ -59,7 +60,7 @@ class ShapeTask:
         self.network.train()
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.config.train.autocast):
             answer = self.parallel(batch.luma.contiguous(memory_format=torch.channels_last))
-        terms = loss_terms(answer, batch, how)
+        terms = loss_terms(answer, batch, how, self.unit_weight)
         sum(terms.values(), torch.zeros((), device=self.device)).backward()
         self.optimizer.step()
         self.optimizer.zero_grad()
@@ -99,6 +100,11 @@ class ShapeTask:
     def weights(self) -> dict[str, Any]:
         return self._best_network().state_dict()
 
+    def _example(self) -> Tensor:
+        rows = np.linspace(0, len(self.train) - 1, min(256, len(self.train))).astype(np.intp)
+        where = crops.moves(self.train, rows, self.config.shape, self.config.augment, torch.Generator().manual_seed(0))
+        return crops.take(self.train, rows, where, self.config.train.face_px, torch.device("cpu")).luma
+
     def _best_network(self) -> Landmarker:
         return self.averaged or self.network
 
@@ -117,7 +123,9 @@ class ShapeTask:
         average(self.averaged, self.network, self.config.optimizer.ema, steps_done)
 
 
-def loss_terms(answer: tuple[Tensor, Tensor, Tensor, Tensor], batch: Batch, how: Shape) -> dict[str, Tensor]:
+def loss_terms(
+    answer: tuple[Tensor, Tensor, Tensor, Tensor], batch: Batch, how: Shape, unit_weight_K: Tensor
+) -> dict[str, Tensor]:
     """The weighted losses of a batch; a row without landmarks (NaN) counts for its visibility alone."""
     landmarks, units, visible, error = answer
     known = torch.isfinite(batch.landmarks).all(2).float()
@@ -126,7 +134,7 @@ def loss_terms(answer: tuple[Tensor, Tensor, Tensor, Tensor], batch: Batch, how:
     trust = trust + losses.expected_error(error, landmarks, batch.landmarks, weight)
     return {
         "landmarks": how.landmarks * losses.wing(landmarks, batch.landmarks, weight, how.width, how.curve),
-        "units": how.action_units * losses.unit_error(units, batch.units),
+        "units": how.action_units * losses.unit_entropy(units, batch.units, unit_weight_K),
         "quality": how.quality * trust,
     }
 

@@ -32,12 +32,22 @@ def test_unknown_landmarks_and_units_neither_count_nor_spoil_gradients() -> None
     assert found.grad is not None
     assert bool((found.grad == 0).all())
     logits = torch.zeros(2, 3, requires_grad=True)
-    error = losses.unit_error(logits, torch.tensor([[0.5, 1.0, NAN], [NAN, NAN, NAN]]))
+    weight = torch.tensor([1.0, 2.0, 1.0])
+    error = losses.unit_entropy(logits, torch.tensor([[0.5, 1.0, NAN], [NAN, NAN, NAN]]), weight)
     error.backward()
-    assert float(error) == pytest.approx(0.125)
+    assert float(error.detach()) == pytest.approx(1.5 * math.log(2))
     assert logits.grad is not None
     assert bool((logits.grad[:, 2] == 0).all())
     assert bool(torch.isfinite(logits.grad).all())
+
+
+def test_a_unit_that_varies_little_weighs_more_but_not_without_end() -> None:
+    units = torch.tensor([[0.0, 0.4, 0.5, NAN], [1.0, 0.6, 0.5, NAN], [NAN, NAN, NAN, NAN]])
+    weight = losses.unit_weights(units)
+    assert float(weight.mean()) == pytest.approx(1.0)
+    assert weight[1] > weight[0]
+    assert float(weight[2]) == pytest.approx(float(weight.max()))
+    assert bool(torch.isfinite(weight).all())
 
 
 def test_the_best_guess_of_the_error_is_the_error() -> None:
