@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,6 +34,7 @@ def write(
     measured: str,
     epochs: Sequence[dict[str, Any]] = (),
     faces: str = PEOPLE,
+    sizes: Mapping[str, Evaluation] | None = None,
 ) -> Path:
     """Write both files, `<faces>.json` and `<faces>.html`, and return the page's path.
 
@@ -41,6 +42,7 @@ def write(
         faces: `PEOPLE` (validation) or `STATUES` (a rendered test corpus).
         measured: what was scored, in words: a run's best epoch, or an exported file.
         epochs: the run's lines of `metrics.jsonl`; without any there is no training curve.
+        sizes: the same scores of the faces of one size each, by its name.
     """
     folder.mkdir(parents=True, exist_ok=True)
     report = {
@@ -49,10 +51,11 @@ def write(
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "config": as_dict(config),
         "evaluation": asdict(evaluation),
+        "sizes": {name: asdict(each) for name, each in (sizes or {}).items()},
     }
     (folder / f"{faces}.json").write_text(json.dumps(report, indent=2) + "\n")
     page = folder / f"{faces}.html"
-    page.write_text(wrap(config.name, _body(config, evaluation, measured, epochs, faces)))
+    page.write_text(wrap(config.name, _body(config, evaluation, measured, epochs, faces, sizes or {})))
     return page
 
 
@@ -76,7 +79,14 @@ def span(interval: Sequence[float]) -> str:
     return f"{percent(interval[0])} – {percent(interval[1])}"
 
 
-def _body(config: Config, scores: Evaluation, measured: str, epochs: Sequence[dict[str, Any]], faces: str) -> str:
+def _body(
+    config: Config,
+    scores: Evaluation,
+    measured: str,
+    epochs: Sequence[dict[str, Any]],
+    faces: str,
+    sizes: Mapping[str, Evaluation],
+) -> str:
     data, train = config.data, config.train
     unscaled = f"{percent(scores.calibration_error)} before scaling"
     curves = f"<div><h2>Training</h2>{figures.training(epochs)}</div>" if epochs else ""
@@ -92,6 +102,7 @@ def _body(config: Config, scores: Evaluation, measured: str, epochs: Sequence[di
 </div>
 <h2>By expression</h2>
 {_classes(scores)}
+{_sizes(sizes) if sizes else ""}
 <h2>What is taken for what</h2>
 <p class="quiet">Rows: the annotators' majority. Columns: the answer. Per cent of the row.</p>
 {_confusion(scores)}
@@ -114,6 +125,17 @@ def _classes(scores: Evaluation) -> str:
     )
     heads = "".join(f"<th>{name}</th>" for name in ("", "faces", "precision", "recall", "95 % of recall", "F1"))
     return f'<div class="wide"><table class="scores"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>'
+
+
+def _sizes(sizes: Mapping[str, Evaluation]) -> str:
+    rows = "".join(
+        f"<tr><td>{html.escape(name)}</td><td>{each.rows:,}</td><td>{percent(each.accuracy)}</td>"
+        f'<td class="quiet">{span(each.accuracy_interval)}</td><td>{percent(each.macro_recall)}</td></tr>'
+        for name, each in sizes.items()
+    )
+    heads = "".join(f"<th>{name}</th>" for name in ("", "faces", "accuracy", "95 % of it", "mean recall"))
+    table = f'<table class="scores"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>'
+    return f'<h2>By size of the face</h2><div class="wide">{table}</div>'
 
 
 def _confusion(scores: Evaluation) -> str:

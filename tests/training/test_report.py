@@ -40,6 +40,13 @@ def test_without_epochs_there_is_no_training_curve(tmp_path: Path) -> None:
     assert page.count("<svg") == 1
 
 
+def test_sizes_of_faces_are_told_apart(tmp_path: Path) -> None:
+    sizes = {"0–32 px": scores(40), "32–48 px": scores(41)}
+    page = report.write(tmp_path, config(), scores(), "a file", [], report.STATUES, sizes).read_text()
+    assert page.index("<td>0–32 px</td><td>40</td>") < page.index("<td>32–48 px</td><td>41</td>")
+    assert json.loads((tmp_path / "statues.json").read_text())["sizes"]["32–48 px"]["rows"] == 41
+
+
 def test_runs_are_compared_side_by_side(tmp_path: Path) -> None:
     for name in ("one", "two"):
         report.write(tmp_path / name, config(), scores(), "a file")

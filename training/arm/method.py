@@ -7,6 +7,7 @@ from pathlib import Path
 from training import report, runs
 from training.arm import networks
 from training.arm.task import ClassificationTask
+from training.clay import corpus as clay
 from training.config import Config
 from training.data import sources, statues
 from training.data.faces import Split
@@ -46,9 +47,15 @@ def evaluate(config: Config, folder: Path, model: Path | None) -> str:
     told = f"Accuracy {result.accuracy:.4f} ({low:.4f} to {high:.4f}), macro F1 {result.macro_f1:.4f}: see {page}"
     if config.data.statues_test:
         found = statues.read(Path(config.data.statues_test), Path(config.data.landmarker))
-        table = found.take(found.clear).table
-        result = score(table.labels, predict(answers, table, side_px))
-        page = report.write(folder, config, result, measured, [], report.STATUES)
+        found = found.take(found.clear)
+        given = predict(answers, found.table, side_px)
+        result = score(found.table.labels, given)
+        bands = {}
+        for size in clay.SIZES:
+            rows = found.size == size
+            if rows.any():
+                bands[f"{size} px"] = score(found.table.labels[rows], given[rows])
+        page = report.write(folder, config, result, measured, [], report.STATUES, bands)
         told += (
             f"\nStatues: macro recall {result.macro_recall:.4f} of {result.rows:,} unseen rendered faces: see {page}"
         )

@@ -22,6 +22,7 @@ ACTION_UNITS = (
     "AU14", "AU15", "AU17", "AU20", "AU23", "AU25", "AU26", "AU45",
 )  # fmt: skip
 LANDMARKS = 68
+SIZES = ("0–32", "32–48", "48–64", "64–96", "96–160", "160 and more")  # bands of the face's size in pixels
 # The person's left and right change places in a mirror image; landmark i of the mirror is landmark MIRROR[i].
 MIRROR = np.array(
     [
@@ -136,3 +137,8 @@ def picture_path(folder: Path, index: int) -> Path:
 
 def mask_path(folder: Path, index: int) -> Path:
     return folder / "masks" / f"{index // 1000:03d}" / f"{index:06d}.png"
+
+
+def size_names(boxes: NDArray[np.float32]) -> NDArray[np.str_]:
+    """Which of `SIZES` each face is in, by the root of its box's area, `[n]`."""
+    return np.array(SIZES)[np.digitize(np.sqrt(boxes[:, 2] * boxes[:, 3]), (32, 48, 64, 96, 160))]

@@ -28,16 +28,20 @@ _BOX_OFF, _BOX_SIZE = 0.05, 0.08  # how far a detector's box is off, as shares o
 
 @dataclass(frozen=True, slots=True)
 class Statues:
-    """Crops of a corpus with known expressions; `intensity` `[n]` in [0, 1], `identity` `[n]`, `row` `[n]` in it."""
+    """Crops of a corpus with known expressions; `intensity` `[n]` in [0, 1], `identity` `[n]`, `row` `[n]` in it,
+    `size` `[n]`: the band of the face's size in pixels (`clay.size_names`)."""
 
     table: FaceTable
     intensity: NDArray[np.float32]
     identity: NDArray[np.str_]
     row: NDArray[np.int64]
+    size: NDArray[np.str_]
 
     def take(self, chosen: NDArray[np.bool_]) -> Statues:
         rows = np.flatnonzero(chosen)
-        return Statues(self.table.take(rows), self.intensity[rows], self.identity[rows], self.row[rows])
+        return Statues(
+            self.table.take(rows), self.intensity[rows], self.identity[rows], self.row[rows], self.size[rows]
+        )
 
     @property
     def clear(self) -> NDArray[np.bool_]:
@@ -62,7 +66,8 @@ def read(folder: Path, landmarker: Path) -> Statues:
     share = np.clip(0.4 + 0.75 * corpus.intensity[rows], 0, 1)[:, None].astype(np.float32)
     share[labels == 0] = 1
     targets = share * one_hot(labels) + (1 - share) * one_hot(np.zeros_like(labels))
-    return Statues(FaceTable(faces, targets, labels), corpus.intensity[rows], corpus.identity[rows], rows)
+    sizes = clay.size_names(corpus.box[rows])
+    return Statues(FaceTable(faces, targets, labels), corpus.intensity[rows], corpus.identity[rows], rows, sizes)
 
 
 def held_out_split(statues: Statues) -> tuple[Statues, Statues]:

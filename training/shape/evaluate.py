@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import track
 
-from training.clay.corpus import ACTION_UNITS, Corpus
+from training.clay.corpus import ACTION_UNITS, Corpus, size_names
 from training.shape import scores
 from training.shape.crops import nominal
 from training.shape.frame import Function
@@ -64,8 +65,8 @@ class Unit:
 @dataclass(frozen=True, slots=True)
 class Evaluation:
     """`displaced_error`: the landmarks' error when the squares are moved as in training. `groups`: for each material,
-    light and yaw: heads, landmark error over √(box area), mean correlation. `quality`: rank correlation of quality
-    with the (negated) error."""
+    light, yaw and size of the face: heads, landmark error over √(box area), mean correlation. `quality`: rank
+    correlation of quality with the (negated) error."""
 
     landmarks: Landmarks
     displaced_error: float
@@ -137,11 +138,12 @@ def evaluate(corpus: Corpus, answers: Answers, displaced_answers: Answers | None
         for at, name in enumerate(ACTION_UNITS)
     }
     kinds = {"material": corpus.material[rows], "light": corpus.light[rows], "yaw": _yaw_names(yaw)}
+    kinds["face, px"] = size_names(corpus.box[rows])
     groups = {
         kind: {
             str(name): (int((column == name).sum()), float(by_box[column == name].mean()),
                         correlation(np.flatnonzero(column == name)))
-            for name in np.unique(column)
+            for name in sorted(np.unique(column), key=_leading_number)
         }
         for kind, column in kinds.items()
     }  # fmt: skip
@@ -189,6 +191,12 @@ def _landmarks(
 
 def _yaw_names(yaw_deg: NDArray[np.floating]) -> NDArray[np.str_]:
     return np.array(["0–15°", "15–30°", "30–45°", "45–60°", "over 60°"])[np.digitize(yaw_deg, (15, 30, 45, 60))]
+
+
+def _leading_number(name: str) -> tuple[float, str]:
+    """Bands in their order; names by the alphabet."""
+    digits = re.match(r"\d+", name)
+    return (float(digits[0]) if digits else math.inf, name)
 
 
 def _rank_correlation(first: NDArray[np.floating], second: NDArray[np.floating]) -> float:
