@@ -11,6 +11,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import multiprocessing
+import os
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
@@ -44,7 +46,7 @@ def render(clay: Clay, count: int, folder: Path, processes: int = 0) -> Iterator
     done = count - sum(end - start for start, end in todo)
     yield done, count
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes or multiprocessing.cpu_count(), context, _single_threaded) as pool:
+    with ProcessPoolExecutor(processes or multiprocessing.cpu_count(), context, _worker) as pool:
         futures = {pool.submit(render_part, clay, folder, *part): part for part in todo}
         try:
             for future in as_completed(futures):
@@ -151,5 +153,14 @@ def _write_manifest(folder: Path, parts: list[tuple[int, int]]) -> None:
     aside.replace(folder / "manifest.parquet")
 
 
-def _single_threaded() -> None:
+def _worker() -> None:
     cv2.setNumThreads(1)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A worker whose parent was killed would wait for work for ever."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +43,32 @@ def test_two_runs_of_one_seed_are_the_same_bytes_and_a_stopped_one_goes_on(
     for _ in render.render(clay, COUNT, tmp_path, processes=2):
         pass
     assert bytes_of(tmp_path) == bytes_of(rendered)
+
+
+def test_workers_end_with_the_command_even_if_it_is_killed(clay: Clay, tmp_path: Path) -> None:
+    told = f"""
+import dataclasses, multiprocessing, time
+from pathlib import Path
+from training.clay import render
+from training.clay.settings import Clay
+if __name__ == "__main__":
+    steps = render.render(Clay(**{dataclasses.asdict(clay)!r}), 600, Path({str(tmp_path)!r}), processes=2)
+    next(steps)
+    next(steps)
+    print(*(process.pid for process in multiprocessing.active_children()), flush=True)
+    time.sleep(60)
+"""
+    script = tmp_path / "render_much.py"
+    script.write_text(told)
+    with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        workers = [int(word) for word in process.stdout.readline().split()]
+        process.kill()
+    assert len(workers) == 2
+    until = time.monotonic() + 20
+    while any(Path(f"/proc/{pid}").exists() for pid in workers):
+        assert time.monotonic() < until, "a worker outlived the command"
+        time.sleep(0.1)
 
 
 def test_another_seed_is_other_heads_and_other_pictures(clay: Clay, rendered: Path, tmp_path: Path) -> None:
