@@ -172,12 +172,20 @@ def render(
 
 @clay.command("sheet")
 @friendly
-def look(folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A rendered corpus.")]) -> None:
+def look(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A rendered corpus.")],
+    photos: Annotated[
+        Path | None, typer.Option(help="Photographs with yunet_faces.json, to lay beside the rendered ones.")
+    ] = None,
+) -> None:
     """Draw a corpus' contact sheets and count what is in it."""
     from training.clay import corpus, sheet
 
-    page = sheet.write(corpus.read(folder))
+    found = corpus.read(folder)
+    page = sheet.write(found)
     console.print(page.read_text(), markup=False, highlight=False)
+    if photos is not None:
+        console.print(f"See {sheet.beside(found, photos)}", highlight=False)
 
 
 def _folder(config: Config, folder: Path | None) -> Path:

@@ -1,7 +1,9 @@
-"""A look at a corpus: contact sheets and a table of what is in it, `sheet.jpg`, `truth.jpg`, `statistics.md`."""
+"""A look at a corpus: contact sheets and a table of what is in it, `sheet.jpg`, `truth.jpg`, `statistics.md`; beside
+photographs, `beside.jpg`."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import cv2
@@ -24,6 +26,42 @@ def write(corpus: Corpus, columns: int = 12, rows: int = 10) -> Path:
     page = corpus.folder / "statistics.md"
     page.write_text(statistics(corpus))
     return page
+
+
+def beside(corpus: Corpus, photos: Path, columns: int = 12, rows: int = 4) -> Path:
+    """Write `beside.jpg`: rows of photographed faces above rows of rendered ones; returns its path.
+
+    Args:
+        photos: a folder of photographs with `yunet_faces.json`: by the picture's name, rows of x, y, width, height,
+            score.
+
+    Raises:
+        FileNotFoundError: no such list, or no face in it.
+    """
+    listing = photos.expanduser() / "yunet_faces.json"
+    if not listing.exists():
+        raise FileNotFoundError(f"no {listing.name} in {photos}: it says where the faces are")
+    real = []
+    for name, boxes in sorted(json.loads(listing.read_text()).items()):
+        image = cv2.imread(str(listing.with_name(name)), cv2.IMREAD_COLOR)
+        if image is None:
+            continue
+        for x, y, width, height, _ in boxes:
+            # as much of the surroundings as a rendered picture shows
+            side = round(max(width, height) / 0.6)
+            middle = (x + width / 2, y + height / 2)
+            patch = cv2.getRectSubPix(image, (side, side), middle)
+            if min(width, height) >= TILE_PX / 4:
+                real.append(_tile(np.ascontiguousarray(patch[..., ::-1])))
+    if not real:
+        raise FileNotFoundError(f"{listing} names no face that is large enough to be shown")
+    count = min(len(real), columns * rows)
+    chosen = np.linspace(0, len(corpus) - 1, count).astype(int)
+    picked = [real[at] for at in np.linspace(0, len(real) - 1, count).astype(int)]
+    sheet = [_laid_out(picked, columns), _laid_out([_tile(corpus.image(row)) for row in chosen], columns)]
+    path = corpus.folder / "beside.jpg"
+    cv2.imwrite(str(path), np.concatenate(sheet)[..., ::-1])
+    return path
 
 
 def statistics(corpus: Corpus) -> str:

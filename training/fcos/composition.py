@@ -92,8 +92,13 @@ def paste_faces(luma: NDArray[np.uint8], pieces: Pieces, how: Scenes, rng: np.ra
         size_px = float(np.exp(rng.uniform(np.log(how.smallest_px), np.log(how.largest_px))))
         if size_px > 0.5 * how.side_px and placed:
             continue  # it would cover the others
-        alpha = np.full_like(cutout.alpha, 255) if not people and rng.random() < how.whole else cutout.alpha
-        added = _paste(luma, cutout, alpha, size_px, placed, rng)
+        alpha, around, what = cutout.alpha, None, rng.random()
+        if not people and what < how.whole:
+            alpha = np.full_like(alpha, 255)
+        elif not people and what < how.whole + how.framed and pieces.scenes:
+            alpha = (alpha * _oval(cutout)).astype(np.uint8)
+            around = pieces.scenes[rng.integers(len(pieces.scenes))].luma
+        added = _paste(luma, cutout, alpha, around, size_px, placed, rng)
         if added is not None:
             placed.append(added)
     return placed
@@ -103,6 +108,7 @@ def _paste(
     luma: NDArray[np.uint8],
     cutout: Cutout,
     alpha: NDArray[np.uint8],
+    around: NDArray[np.uint8] | None,
     size_px: float,
     placed: list[Placed],
     rng: np.random.Generator,
@@ -122,8 +128,48 @@ def _paste(
         return None
     matrix = camera.similarity(scale, roll_deg, flip, middle, target)
     face = camera.lit(cutout.luma, rng)
+    if around is not None:
+        _paste_around(
+            luma, around, float(face[alpha > 128].mean()) if (alpha > 128).any() else 128, target, size_px, rng
+        )
     camera.blend(luma, face, alpha, matrix)
     return Placed(camera.moved_box(cutout.box, matrix), camera.moved_points(cutout.points, matrix, flip), FACE)
+
+
+def _oval(cutout: Cutout) -> NDArray[np.float32]:
+    """1 within the face, 0 beyond it, soft in between: what a wig, a veil or a helmet leaves of a head."""
+    y, x = np.mgrid[0 : cutout.alpha.shape[0], 0 : cutout.alpha.shape[1]].astype(np.float32) + 0.5
+    middle, half = (cutout.box[:2] + cutout.box[2:]) / 2, (cutout.box[2:] - cutout.box[:2]) / 2
+    far = np.hypot((x - middle[0]) / half[0], (y - middle[1]) / half[1])
+    return np.clip((1.12 - far) * 8, 0, 1).astype(np.float32)
+
+
+def _paste_around(
+    luma: NDArray[np.uint8],
+    photo: NDArray[np.uint8],
+    level: float,
+    target: NDArray[np.float64],
+    size_px: float,
+    rng: np.random.Generator,
+) -> None:
+    """Some texture of about a face's brightness, uneven in outline, larger than the face that will lie on it: carved
+    hair, a veil, a crown, the block that a head was left in. Rendered heads have none of these."""
+    size = int(rng.integers(48, 112))
+    height, width = photo.shape
+    if min(height, width) <= size:
+        return
+    top, left = int(rng.integers(height - size)), int(rng.integers(width - size))
+    patch = photo[top : top + size, left : left + size].astype(np.float32)
+    patch = (patch - patch.mean()) * rng.uniform(0.4, 1.3) + level * np.exp(rng.normal(0, 0.25))
+    y, x = (np.mgrid[0:size, 0:size] + 0.5) / size * 2 - 1
+    angle, outline = np.arctan2(y, x), 0.85
+    for waves in range(1, 6):
+        outline = outline + rng.normal(0, 0.09 / waves**0.5) * np.cos(waves * angle + rng.uniform(0, 2 * np.pi))
+    alpha = np.clip((outline - np.hypot(x, y)) * rng.uniform(6, 25), 0, 1) * 255
+    middle = target + size_px * np.array([rng.normal(0, 0.08), rng.normal(-0.1, 0.12)])
+    scale = size_px * rng.uniform(1.3, 2.2) / size
+    matrix = camera.similarity(scale, rng.normal(0, 30), False, (size / 2, size / 2), middle)
+    camera.blend(luma, np.clip(patch, 0, 255).astype(np.uint8), alpha.astype(np.uint8), matrix)
 
 
 def _paste_other(luma: NDArray[np.uint8], photo: NDArray[np.uint8], how: Scenes, rng: np.random.Generator) -> None:

@@ -25,6 +25,7 @@ class Scenes:
     empty: how often nothing is pasted at all.
     person: how often a pasted face is from FER+ rather than a rendered head.
     whole: how often a rendered picture is pasted as a rectangle, with its own background.
+    framed: how often of a rendered head only the face is pasted, on some texture: hair, a veil, a helmet.
     cache_px: rendered heads are kept in memory with at most this long side.
     heads, people: rendered heads and people's faces in memory, at most (0: all); spread evenly over their source.
     """
@@ -43,6 +44,7 @@ class Scenes:
     empty: float = 0.08
     person: float = 0.35
     whole: float = 0.15
+    framed: float = 0.35
     cache_px: int = 192
     heads: int = 0
     people: int = 8000

@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -69,6 +70,22 @@ if __name__ == "__main__":
     while any(Path(f"/proc/{pid}").exists() for pid in workers):
         assert time.monotonic() < until, "a worker outlived the command"
         time.sleep(0.1)
+
+
+def test_photographs_are_laid_beside_rendered_heads(rendered: Path, tmp_path: Path) -> None:
+    found = corpus.read(rendered)
+    cv2.imwrite(str(tmp_path / "one.png"), np.full((300, 300, 3), (0, 0, 255), np.uint8))
+    with pytest.raises(FileNotFoundError, match=r"no yunet_faces\.json"):
+        sheet.beside(found, tmp_path)
+    (tmp_path / "yunet_faces.json").write_text('{"one.png": [[100, 100, 90, 120, 0.9], [5, 5, 9, 9, 0.9]]}')
+    made = cv2.imread(str(sheet.beside(found, tmp_path)))
+    assert made.shape == (2 * sheet.TILE_PX, 12 * sheet.TILE_PX, 3)
+    assert made[60, 60] @ [1, 1, 1] < 300, "the photographed face, red, above"
+    assert made[60, 60, 2] > 240
+    assert (made[60, 2 * sheet.TILE_PX :] == 0).all(), "the small one is left out"
+    with pytest.raises(FileNotFoundError, match="large enough"):
+        (tmp_path / "yunet_faces.json").write_text('{"one.png": [[5, 5, 9, 9, 0.9]]}')
+        sheet.beside(found, tmp_path)
 
 
 def test_another_seed_is_other_heads_and_other_pictures(clay: Clay, rendered: Path, tmp_path: Path) -> None:
