@@ -25,6 +25,7 @@ KEPT = {
     "M_ScleraLeft": "eye", "M_ScleraRight": "eye", "M_IrisLeft": "iris", "M_IrisRight": "iris",
 }  # fmt: skip
 PARTS = ("face", "back", "mouth", "teeth", "eye", "iris")
+FACE, BACK, MOUTH, TEETH, EYE, IRIS = range(len(PARTS))
 _HELP = "get ICT-FaceKit (https://github.com/ICT-VGL/ICT-FaceKit) and name its folder FaceXModel, or a packed .npz"
 
 
