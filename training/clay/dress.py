@@ -1,4 +1,4 @@
-"""What a carved head wears: topknot, cap, crest, collar and shoulders, as pieces of their own beside the head's mesh."""
+"""What a carved head wears: topknot, cap, crest, collar and shoulders, pieces of their own beside the head's mesh."""
 
 from __future__ import annotations
 

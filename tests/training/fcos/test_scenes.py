@@ -108,3 +108,33 @@ def test_a_face_that_is_mostly_outside_is_not_taught() -> None:
             inside = np.clip(box, 0, how.side_px)
             share = (inside[2] - inside[0]) * (inside[3] - inside[1]) / ((box[2] - box[0]) * (box[3] - box[1]))
             assert (kind == FACE) <= (share >= 0.5)
+
+
+def test_a_framed_face_keeps_its_face_and_loses_what_is_around_it() -> None:
+    rng = np.random.default_rng(0)
+    luma = np.full((120, 120), 250, np.uint8)
+    cv2.ellipse(luma, (60, 60), (20, 25), 0, 0, 360, 10, -1)
+    box = np.array([40, 35, 80, 85], np.float32)
+    head = Cutout(luma, np.full_like(luma, 255), box, UNKNOWN)
+    texture = Photo("x", np.clip(rng.normal(128, 2, (300, 300)), 0, 255).astype(np.uint8), *_no_faces())
+    plain = {"smallest_px": 60.0, "largest_px": 80.0, "most": 1, "photo": 0.0, "empty": 0.0, "person": 0.0}
+    pieces = Pieces([head], (), (), [texture])
+    bright = {}
+    for framed in (0.0, 1.0):
+        how = Scenes(side_px=160, whole=0.0, framed=framed, **plain)
+        canvases = [compose(pieces, how, (1, seed)) for seed in range(12)]
+        assert all((canvas.kinds == FACE).any() for canvas in canvases)
+        bright[framed] = float(np.mean([(canvas.luma > 200).mean() for canvas in canvases]))
+    assert bright[1.0] < 0.5 * bright[0.0]
+
+
+def test_parts_of_a_photo_beside_its_faces_are_shown_without_one() -> None:
+    luma = np.full((400, 400), 90, np.uint8)
+    photo = Photo("x", luma, np.array([[10, 10, 60, 60]], np.float32), UNKNOWN[None], np.array([0.9], np.float32))
+    pieces = Pieces((), (), [photo], ())
+    without = [not len(compose(pieces, Scenes(photo=1.0), (2, seed)).kinds) for seed in range(60)]
+    assert 0.08 < np.mean(without) < 0.5
+
+
+def _no_faces() -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # type: ignore[type-arg]
+    return np.zeros((0, 4), np.float32), np.zeros((0, 5, 2), np.float32), np.zeros(0, np.float32)
