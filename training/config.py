@@ -14,6 +14,7 @@ from typing import Any, get_args, get_type_hints
 
 from training.data.augment import Augmentation
 from training.fcos.scenes import Scenes
+from training.ganimation.settings import Generation
 from training.shape.settings import Shape
 
 
@@ -36,8 +37,9 @@ class Data:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """`method`: arm or resnet18 (expressions), fcos (face detector) or shape (landmarker). `init`: what to
-    start from ('' = from scratch): another run's checkpoint or an exported model, see `training/warm_start.py`."""
+    """`method`: arm or resnet18 (expressions), fcos (face detector), shape (landmarker) or ganimation (expressions put
+    on faces). `init`: what to start from ('' = from scratch): another run's checkpoint or an exported model, see
+    `training/warm_start.py`; ganimation takes a checkpoint only."""
 
     method: str = "arm"
     dropout: float = 0.0
@@ -61,8 +63,8 @@ class Loss:
 @dataclass(frozen=True, slots=True)
 class Optimizer:
     """`kind`: sgd (Nesterov, momentum 0.9) or adam. `schedule`: cosine (to 0 at `schedule_epochs`, 0 =
-    the last one, after `warmup_epochs`) or exponential (times `decay` each epoch). `sam_rho`: radius of
-    sharpness-aware minimisation (0 = off; doubles the cost).
+    the last one, after `warmup_epochs`), exponential (times `decay` each epoch) or linear (ganimation alone: level for
+    two thirds, then to 0). `sam_rho`: radius of sharpness-aware minimisation (0 = off; doubles the cost).
     `ema`: decay per step of the averaged weights that are evaluated and exported (0 = off)."""
 
     kind: str = "sgd"
@@ -93,8 +95,8 @@ class Train:
 class Config:
     """Everything that decides a run. `name` is the run's folder under `runs/`.
 
-    `scenes` is for the face detector (method fcos) alone, `shape` for the landmarker (method shape); neither uses
-    `loss`.
+    `scenes` is for the face detector (method fcos) alone, `shape` for the landmarker (method shape), `generation` for
+    the expression generator (method ganimation); none of them uses `loss`, the generator no `data` either.
     """
 
     name: str
@@ -106,6 +108,7 @@ class Config:
     augment: Augmentation = field(default_factory=Augmentation)
     scenes: Scenes = field(default_factory=Scenes)
     shape: Shape = field(default_factory=Shape)
+    generation: Generation = field(default_factory=Generation)
 
 
 def load(path: Path) -> Config:

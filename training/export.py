@@ -101,17 +101,19 @@ def export(
 
 
 def to_onnx(served: nn.Module, path: Path, contract: gate.Contract) -> None:
-    """Write a served classifier with a free batch axis; batch norms end up inside the convolutions."""
-    example = torch.zeros(2, *contract.inputs[0].dims, dtype=torch.uint8)
+    """Write a served network with a free batch axis; batch norms end up inside the convolutions."""
+    kinds = {"UINT8": torch.uint8, "FLOAT": torch.float32}
+    examples = tuple(torch.zeros(2, *tensor.dims, dtype=kinds[tensor.kind]) for tensor in contract.inputs)
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it advises on packages that are not needed
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
+        warnings.filterwarnings("ignore", "# The axis name", UserWarning)  # all inputs share their batch axis
         program = torch.onnx.export(
             served,
-            (example,),
+            examples,
             input_names=[tensor.name for tensor in contract.inputs],
             output_names=[tensor.name for tensor in contract.outputs],
-            dynamic_shapes=({0: "n"},),
+            dynamic_shapes=tuple({0: "n"} for _ in examples),
             opset_version=20,
             dynamo=True,
             verbose=False,

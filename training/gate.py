@@ -12,7 +12,7 @@ It is run on the file itself, through onnxruntime:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +21,8 @@ import onnx
 from numpy.typing import NDArray
 
 Answers = dict[str, NDArray[np.float32]]  # by the output's name, one row per face or picture
-Function = Callable[[NDArray[np.uint8]], Answers]
+Rows = Sequence[NDArray]  # type: ignore[type-arg] # an array for each input of the contract, in its order
+Function = Callable[..., Answers]  # of `Rows`, one argument for each input
 
 PARITY = 1e-4  # of an output's unit
 INVARIANCE = 1e-5
@@ -81,7 +82,7 @@ def read_contract(path: Path) -> Contract:
 def admit(
     path: Path,
     contract: Contract,
-    reference: Callable[[NDArray[np.uint8]], Answers | NDArray[np.float32]] | None,
+    reference: Callable[..., Answers | NDArray[np.float32]] | None,
     sane: Callable[[Answers], None] | None = None,
     units: Mapping[str, float] | None = None,
 ) -> None:
@@ -98,12 +99,12 @@ def admit(
     """
     check_contract(path, contract)
     model = of_file(path)
-    rows = images(contract)
+    rows = probes(contract)
     units = {tensor.name: (units or {}).get(tensor.name, 1.0) for tensor in contract.outputs}
     if reference is not None:
 
-        def named(batch: NDArray[np.uint8]) -> Answers:
-            found = reference(batch)
+        def named(*batch: NDArray) -> Answers:  # type: ignore[type-arg]
+            found = reference(*batch)
             return found if isinstance(found, dict) else {contract.outputs[0].name: found}
 
         check_parity(model, named, rows, units)
@@ -112,17 +113,17 @@ def admit(
 
 
 def of_file(path: Path) -> Function:
-    """An exported file as a function of its one input, on one core."""
+    """An exported file as a function of its inputs, in the graph's order, on one core."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    name, outputs = session.get_inputs()[0].name, [output.name for output in session.get_outputs()]
+    names, outputs = ([item.name for item in items] for items in (session.get_inputs(), session.get_outputs()))
 
-    def answers(images: NDArray[np.uint8]) -> Answers:
-        return dict(zip(outputs, session.run(None, {name: images}), strict=True))
+    def answers(*rows: NDArray) -> Answers:  # type: ignore[type-arg]
+        return dict(zip(outputs, session.run(None, dict(zip(names, rows, strict=True))), strict=True))
 
     return answers
 
@@ -143,39 +144,40 @@ def check_contract(path: Path, contract: Contract) -> None:
             raise GateError(f"{path.name}: its {side} are {listed[0]}, but config.pbtxt promises {listed[1]}")
 
 
-def check_parity(model: Function, reference: Function, images: NDArray[np.uint8], units: Mapping[str, float]) -> None:
+def check_parity(model: Function, reference: Function, rows: Rows, units: Mapping[str, float]) -> None:
     """The file and the torch network answer the same, within `PARITY` of each output's unit."""
     for batch in (1, 3, 8):
-        found, wanted = model(images[:batch]), reference(images[:batch])
+        some = [column[:batch] for column in rows]
+        found, wanted = model(*some), reference(*some)
         for name, unit in units.items():
-            distance = float(np.abs(found[name] - wanted[name]).max()) / unit
+            distance = _farthest(found[name], wanted[name]) / unit
             if not distance <= PARITY:
                 raise GateError(f"the file and the trained network differ by {distance:.2g} in {name} at batch {batch}")
 
 
-def check_invariance(model: Function, images: NDArray[np.uint8], max_batch: int, units: Mapping[str, float]) -> None:
+def check_invariance(model: Function, rows: Rows, max_batch: int, units: Mapping[str, float]) -> None:
     """Each row's answer is the same alone, beside others, in another order, and beside empty rows."""
-    rows = min(8, len(images), max_batch)
-    images = images[:rows]
-    each = [model(image[None]) for image in images]
+    count = min(8, len(rows[0]), max_batch)
+    rows = [column[:count] for column in rows]
+    each = [model(*(column[at : at + 1] for column in rows)) for at in range(count)]
     alone = {name: np.concatenate([answer[name] for answer in each]) for name in units}
-    order = np.random.default_rng(0).permutation(rows)
-    half = (rows + 1) // 2
-    padded = np.concatenate([images[:half], np.zeros_like(images[: rows // 2])])
+    order = np.random.default_rng(0).permutation(count)
+    half = (count + 1) // 2
+    padded = [np.concatenate([column[:half], np.zeros_like(column[: count // 2])]) for column in rows]
     for how, found, chosen in (
-        ("beside other rows", model(images), np.arange(rows)),
-        ("in another order", model(images[order]), order),
-        ("beside empty rows", model(padded), np.arange(half)),
+        ("beside other rows", model(*rows), np.arange(count)),
+        ("in another order", model(*(column[order] for column in rows)), order),
+        ("beside empty rows", model(*padded), np.arange(half)),
     ):
         for name, unit in units.items():
-            distance = float(np.abs(found[name][: len(chosen)] - alone[name][chosen]).max()) / unit
+            distance = _farthest(found[name][: len(chosen)], alone[name][chosen]) / unit
             if not distance <= INVARIANCE:
                 raise GateError(f"a row's {name} {how} differ by {distance:.2g} from its answer alone")
 
 
-def check_sanity(model: Function, images: NDArray[np.uint8], sane: Callable[[Answers], None]) -> None:
+def check_sanity(model: Function, rows: Rows, sane: Callable[[Answers], None]) -> None:
     """Finite numbers, and whatever else `sane` asks."""
-    found = model(images)
+    found = model(*rows)
     for name, values in found.items():
         if not np.isfinite(values).all():
             raise GateError(f"some answers are not finite: {name}")
@@ -191,6 +193,16 @@ def probabilities(answers: Answers) -> None:
             raise GateError(f"{name} of a row sum to {found.sum(1)[np.abs(found.sum(1) - 1).argmax()]:.4f}, not 1")
 
 
+def probes(contract: Contract) -> Rows:
+    """Twelve rows for each input: `images` for the first, numbers in [-1, 1] for any other; one row is 0."""
+    random = np.random.default_rng(1)
+    faces = images(contract)
+    others = [random.uniform(-1, 1, (len(faces), *tensor.dims)).astype(np.float32) for tensor in contract.inputs[1:]]
+    for numbers in others:
+        numbers[1] = 0
+    return [faces, *others]
+
+
 def images(contract: Contract) -> NDArray[np.uint8]:
     """Twelve rows of the contract's size: smooth shapes, noise, and black, white and grey squares."""
     height, width, channels = contract.inputs[0].dims
@@ -201,3 +213,8 @@ def images(contract: Contract) -> NDArray[np.uint8]:
     smooth = np.repeat(np.stack(waves)[..., None], channels, 3).astype(np.uint8)
     flat = [np.full((height, width, channels), level, np.uint8) for level in (0, 255, 128, 1)]
     return np.concatenate([smooth, noise[:2], np.stack(flat), noise[2:]])
+
+
+def _farthest(first: NDArray, second: NDArray) -> float:  # type: ignore[type-arg]
+    """The largest difference; bytes are not subtracted as bytes, which would wrap around."""
+    return float(np.abs(first.astype(np.float64) - second).max())

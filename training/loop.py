@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from training import checkpoint
-from training.config import Config, as_dict
+from training.config import Config, as_dict, from_dict
 from training.task import Task
 
 # While process 0 validates, the others wait in a collective call. torchrun ends them all if one dies, so a long wait is
@@ -147,7 +147,8 @@ def _claim(folder: Path, config: Config) -> None:
     wanted = json.loads(json.dumps(as_dict(config)))
     record = folder / "config.json"
     if record.exists():
-        found = json.loads(record.read_text())
+        # A key that the record is too old to have counts as its default: that is what the run was started with.
+        found = json.loads(json.dumps(as_dict(from_dict(json.loads(record.read_text())))))
         changed = [section for section in wanted if wanted[section] != found.get(section)]
         if changed:
             raise ValueError(

@@ -20,6 +20,7 @@ ROLES = {
     "resnet18": ("training.arm.method", "expression_classifier"),
     "fcos": ("training.fcos.method", "face_detector"),
     "shape": ("training.shape.method", "face_landmarker"),
+    "ganimation": ("training.ganimation.method", "expression_generator"),
 }
 
 

@@ -10,17 +10,20 @@ import onnxruntime
 
 
 def images_per_s(path: Path, batch: int, threads: int = 1, seconds: float = 3.0) -> float:
-    """Throughput of an ONNX file on the CPU with one uint8 input, on noise, after a warm-up."""
+    """Throughput of an ONNX file on the CPU, on noise (uint8) and random numbers in [-1, 1], after a warm-up."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    wanted = session.get_inputs()[0]
-    rows = np.random.default_rng(0).integers(0, 256, (batch, *wanted.shape[1:]), np.uint8)
+    random, rows = np.random.default_rng(0), {}
+    for wanted in session.get_inputs():
+        shape = (batch, *wanted.shape[1:])
+        noise = random.integers(0, 256, shape, np.uint8)
+        rows[wanted.name] = noise if "uint8" in wanted.type else random.uniform(-1, 1, shape).astype(np.float32)
     for _ in range(3):
-        session.run(None, {wanted.name: rows})
+        session.run(None, rows)
     started, done = time.perf_counter(), 0
     while time.perf_counter() - started < seconds:
-        session.run(None, {wanted.name: rows})
+        session.run(None, rows)
         done += batch
     return done / (time.perf_counter() - started)

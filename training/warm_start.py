@@ -7,11 +7,13 @@ their own without the hours that made it.
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from training import checkpoint
@@ -51,6 +53,7 @@ def _from_export(network: nn.Module, path: Path, example: Callable[[], Tensor]) 
     graph = onnx.load(path).graph
     # The served graph wraps the network under one name: `classifier.fc.weight` is `fc.weight` here.
     stored = {item.name.partition(".")[2]: onnx.numpy_helper.to_array(item) for item in graph.initializer}
+    stored = _renumbered(network, stored)
     taken = set()
     with torch.no_grad():
         for name, own in network.state_dict().items():
@@ -85,6 +88,25 @@ def normed(network: nn.Module) -> Iterator[tuple[str, nn.Conv2d, nn.BatchNorm2d]
         elif isinstance(module, nn.BatchNorm2d) and waiting is not None:
             yield (*waiting, module)
             waiting = None
+
+
+def _renumbered(network: nn.Module, stored: dict[str, NDArray]) -> dict[str, NDArray]:  # type: ignore[type-arg]
+    """The stored weights with the numbers that the network's own layers have: what has no weights when serving (a norm
+    that was folded, a dropout) may have been left out of an exported head, and the layers behind it moved up."""
+    found = dict(stored)
+    for name, module in network.named_modules():
+        if not isinstance(module, nn.Sequential):
+            continue
+        own = [child for child, layer in module.named_children() if isinstance(layer, (nn.Conv2d, nn.Linear))]
+        numbers = [re.fullmatch(re.escape(name) + r"\.(\d+)\.weight", key) for key in stored]
+        there = sorted((match[1] for match in numbers if match), key=int)
+        if len(there) == len(own) and there != own:
+            moved = {f"{name}.{old}.": f"{name}.{new}." for old, new in zip(there, own, strict=True)}
+            for key in [key for key in found if key.startswith(tuple(moved))]:
+                del found[key]
+            for old, new in moved.items():
+                found |= {key.replace(old, new, 1): value for key, value in stored.items() if key.startswith(old)}
+    return found
 
 
 def _norm_parameters(

@@ -121,6 +121,42 @@ def test_answers_that_are_no_probabilities_are_refused(exported: Path, contract:
         gate.probabilities({"probabilities": np.full((2, 7), 0.2, np.float32)})
 
 
+def test_every_input_of_a_graph_is_probed() -> None:
+    contract = gate.Contract(
+        (gate.Tensor("faces", "UINT8", (4, 4, 3)), gate.Tensor("change", "FLOAT", (17,))),
+        (gate.Tensor("rendered", "UINT8", (4, 4, 3)),),
+        16,
+    )
+    faces, change = rows = gate.probes(contract)
+    assert faces.shape == (12, 4, 4, 3)
+    assert change.shape == (12, 17)
+    assert (change == 0).all(1).any()
+    assert 0.9 < np.abs(change).max() <= 1
+
+    def own(faces: np.ndarray, change: np.ndarray) -> gate.Answers:
+        return {"rendered": faces + (change[:, :1, None, None] > 0).astype(np.uint8)}
+
+    def shared(faces: np.ndarray, change: np.ndarray) -> gate.Answers:
+        return {"rendered": faces + np.uint8(change.sum() > 0)}
+
+    gate.check_invariance(own, rows, 16, {"rendered": 1.0})
+    with pytest.raises(gate.GateError, match="beside other rows"):
+        gate.check_invariance(shared, rows, 16, {"rendered": 1.0})
+
+
+def test_bytes_that_differ_by_one_level_are_one_level_apart() -> None:
+    def above(faces: np.ndarray) -> gate.Answers:
+        return {"rendered": faces}
+
+    def below(faces: np.ndarray) -> gate.Answers:
+        return {"rendered": faces - np.uint8(1)}
+
+    rows = [np.full((8, 2, 2, 3), 7, np.uint8)]
+    gate.check_parity(above, below, rows, {"rendered": 1 / gate.PARITY})
+    with pytest.raises(gate.GateError, match="differ by 1 in rendered"):
+        gate.check_parity(above, below, rows, {"rendered": 1.0})
+
+
 def test_the_exported_graph_is_small_and_says_nothing_of_the_machine(exported: Path) -> None:
     model = onnx.load(exported)
     assert not {node.op_type for node in model.graph.node} & {"BatchNormalization", "If", "Shape", "Loop"}

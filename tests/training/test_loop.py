@@ -75,6 +75,16 @@ def test_a_changed_configuration_is_refused(uninterrupted: Path) -> None:
     assert (uninterrupted / "last.pt").read_bytes() == before
 
 
+def test_a_run_from_before_a_section_was_added_goes_on(tmp_path: Path) -> None:
+    train(tmp_path, stop_after_s=1e-6)
+    record = tmp_path / "config.json"
+    older = json.loads(record.read_text())
+    del older["generation"], older["data"]["statues_share"]
+    record.write_text(json.dumps(older))
+    train(tmp_path, stop_after_s=1e-6)
+    assert checkpoint.load(tmp_path / "last.pt")["step"] == 2
+
+
 def test_the_best_epoch_is_kept_with_its_scores(uninterrupted: Path) -> None:
     lines = runs.epochs(uninterrupted)
     assert [line["epoch"] for line in lines] == [1, 2]

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from training import checkpoint
 from training.arm.networks import ARM, ResNet18
 from training.fcos.networks import Detector
+from training.shape.networks import Landmarker
 from training.warm_start import normed, start_from
 
 
@@ -23,8 +24,9 @@ def used(network: nn.Module) -> nn.Module:
         if isinstance(module, nn.BatchNorm2d):
             module.running_mean = torch.randn(module.num_features) * 0.2
             module.running_var = torch.rand(module.num_features) + 0.5
-            nn.init.uniform_(module.weight, 0.5, 1.5)
-            nn.init.normal_(module.bias, 0, 0.2)
+            if module.affine:
+                nn.init.uniform_(module.weight, 0.5, 1.5)
+                nn.init.normal_(module.bias, 0, 0.2)
     return network.eval()
 
 
@@ -69,6 +71,18 @@ def test_what_an_export_does_not_hold_starts_from_scratch(tmp_path: Path) -> Non
     taker.eval()
     torch.testing.assert_close(taker.backbone(faces), giver.get_submodule("backbone")(faces), rtol=1e-3, atol=1e-3)
     assert torch.equal(before, taker.fc.weight)
+
+
+def test_a_served_head_without_its_dropout_is_taken_whole(tmp_path: Path) -> None:
+    giver, taker = used(Landmarker(0.2)), Landmarker(0.2)
+    path = stored(giver, tmp_path / "model.onnx")
+    model = onnx.load(path)
+    for item in model.graph.initializer:  # the served head has no norm and no dropout: its last layer is the third
+        item.name = item.name.replace("served.units.4.", "served.units.2.")
+    onnx.save(model, path)
+    luma = torch.rand(4, 1, 112, 112) * 255
+    start_from(taker, path, lambda: luma)
+    torch.testing.assert_close(taker.eval()(luma)[1], giver(luma)[1], rtol=1e-3, atol=1e-3)
 
 
 def test_another_run_gives_all_its_weights_or_its_backbone(tmp_path: Path) -> None:

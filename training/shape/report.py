@@ -29,10 +29,10 @@ def write(folder: Path, config: Config, found: Evaluation, measured: str, sheets
     said, tables = sentences(found, measured), tables_of(found)
     markdown = folder / "landmarks.md"
     names = [sheet.name for sheet in sheets]
-    blocks = [f"# {config.name}", *said, *(_markdown(table) for table in tables), *(f"![{n}]({n})" for n in names)]
+    blocks = [f"# {config.name}", *said, *(as_markdown(table) for table in tables), *(f"![{n}]({n})" for n in names)]
     markdown.write_text("\n\n".join(blocks) + "\n")
     body = [f"<h1>{html.escape(config.name)}</h1>", *(f"<p>{html.escape(text)}</p>" for text in said)]
-    body += [_html(table) for table in tables]
+    body += [as_html(table) for table in tables]
     body += [f'<p><img src="{html.escape(n)}" alt="{html.escape(n)}" style="max-width: 100%"></p>' for n in names]
     (folder / "landmarks.html").write_text(wrap(config.name, "\n".join(body)))
     return markdown
@@ -96,13 +96,13 @@ def tables_of(found: Evaluation) -> list[Table]:
     return tables
 
 
-def _markdown(table: Table) -> str:
+def as_markdown(table: Table) -> str:
     title, head, rows = table
     lines = [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows)]
     return f"## {title}\n\n" + "\n".join(lines)
 
 
-def _html(table: Table) -> str:
+def as_html(table: Table) -> str:
     title, head, rows = table
     heads = "".join(f"<th>{html.escape(name)}</th>" for name in head)
     body = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)

@@ -21,6 +21,7 @@ PARTS = {
 OUTER_EYES = (36, 45)
 
 Floats = NDArray[np.floating]
+Interval = tuple[float, float]
 
 
 def distances(found: Floats, true: Floats) -> Floats:
@@ -77,7 +78,7 @@ def mean_known(values: Floats) -> float:
 
 def interval(
     groups: NDArray[np.str_], score: Callable[[NDArray[np.intp]], float], rounds: int = 300, seed: int = 0
-) -> tuple[float, float]:
+) -> Interval:
     """95 % bootstrap interval of a score of rows, drawing whole groups (identities): faces of one head are alike."""
     random = np.random.default_rng(seed)
     rows = [np.flatnonzero(groups == name) for name in np.unique(groups)]
