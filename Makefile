@@ -10,7 +10,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 18
 
-run: .venv/serving ## start gateway, detection and classification in one process
+run: .venv/serving ## start gateway, detection, classification and generation in one process
 	@exec $(BIN)/mien serve all
 
 test: lint test-serving test-training ## install what the tests need and run them all

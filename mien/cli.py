@@ -20,7 +20,7 @@ ERRORS = Console(stderr=True, highlight=False)
 
 @app.command()
 def serve(
-    role: Annotated[str, typer.Argument(help="all, gateway, detection or classification")] = "all",
+    role: Annotated[str, typer.Argument(help="all, gateway, detection, classification or generation")] = "all",
 ) -> None:
     """Run the services; settings are MIEN_* environment variables (.env.example)."""
     try:
@@ -69,6 +69,58 @@ def classify(
         except CallError as error:
             raise _refusal(f"{error.detail} ({error.code})") from None
     Console().print(faces_table(reply))
+
+
+@app.command()
+def generate(
+    photo: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="a photo")],
+    to: Annotated[Path, typer.Option(file_okay=False, help="the folder for the pictures; made where it is missing")],
+    expression: Annotated[str, typer.Option(help="neutral, happiness, surprise, sadness, anger, disgust or fear")] = "",
+    unit: Annotated[list[str] | None, typer.Option(help="an action unit instead, as AU12=0.8; may be repeated")] = None,
+    intensity: Annotated[float, typer.Option(min=0, max=1, help="how far to go")] = 1.0,
+    steps: Annotated[int, typer.Option(help="2 to 32: so many pictures on the way; 0: one")] = 0,
+    face: Annotated[int | None, typer.Option(min=0, help="which face, from left to right from 0; else all")] = None,
+    jpeg: Annotated[bool, typer.Option(help="write JPEG, not PNG")] = False,
+    gateway: Annotated[str, typer.Option(help="host:port of a gateway's gRPC")] = "127.0.0.1:50051",
+    model: Annotated[str, typer.Option(help="a model's name; empty: the default one")] = "",
+) -> None:
+    """Ask a running gateway for the photo with another expression on its faces."""
+    from mien.client import CallError, Client
+
+    if bool(expression) == bool(unit):
+        raise _refusal("name either an --expression or one --unit or more")
+    with Client(gateway) as client:
+        try:
+            reply = client.generate(
+                photo.read_bytes(),
+                expression=expression,
+                action_units=_units(unit) if unit else None,
+                intensity=intensity,
+                face=face,
+                steps=steps,
+                model=model,
+                jpeg=jpeg,
+            )
+        except CallError as error:
+            raise _refusal(f"{error.detail} ({error.code})") from None
+    to.mkdir(parents=True, exist_ok=True)
+    name, suffix = f"{photo.stem}_{expression or 'units'}", ".jpg" if jpeg else ".png"
+    pictures = [(f"{name}_{number:02}", frame.image) for number, frame in enumerate(reply.frames, 1)]
+    for stem, picture in pictures or [(name, reply.image)]:
+        (to / f"{stem}{suffix}").write_bytes(picture)
+        Console().print(str(to / f"{stem}{suffix}"), markup=False, highlight=False, soft_wrap=True)
+
+
+def _units(options: list[str]) -> dict[str, float]:
+    """AU12=0.8 and so on → intensities by name; the gateway says whether it knows them."""
+    units = {}
+    for option in options:
+        name, _, number = option.partition("=")
+        try:
+            units[name.strip().upper()] = float(number)
+        except ValueError:
+            raise _refusal(f"--unit {option}: write it as AU12=0.8") from None
+    return units
 
 
 def _training() -> typer.Typer:

@@ -1,11 +1,12 @@
 """The composition root: the only place that reads settings and chooses implementations.
 
-`mien serve all` wires objects in one process; `mien serve gateway` (or detection, or classification) runs one service
+`mien serve all` wires objects in one process; `mien serve gateway` (or another of them) runs one service
 and wires gRPC channels to the others. Nobody else can tell the difference.
 """
 
 from __future__ import annotations
 
+import asyncio
 import importlib.metadata
 import logging
 from collections.abc import Awaitable, Callable
@@ -19,6 +20,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from services.chassis import logs, rest, rpc, server
 from services.chassis.admission import Admission
+from services.chassis.threads import Threads
 from services.classification import rest as classification_rest
 from services.classification import rpc as classification_rpc
 from services.classification.classifier import ROLE as EXPRESSION_CLASSIFIER
@@ -31,12 +33,15 @@ from services.detection.finders import FinderSearch
 from services.detection.landmarker import FaceLandmarker
 from services.detection.network import NetworkSearch
 from services.detection.roles import FACE_DETECTOR, FACE_LANDMARKER
-from services.detection.threads import Threads
 from services.detection.yunet import YuNetFinder
-from services.domain import Classifier, Detector
+from services.domain import Classifier, Detector, Generator
 from services.gateway import rest as gateway_rest
 from services.gateway import rpc as gateway_rpc
+from services.gateway.generation import GenerationPipeline
 from services.gateway.pipeline import Pipeline
+from services.generation import rest as generation_rest
+from services.generation import rpc as generation_rpc
+from services.generation.generator import EXPRESSION_GENERATOR, ExpressionGenerator
 from services.images import ImageLimits
 from services.inference.backend import Backend
 from services.inference.embedded import EmbeddedBackend
@@ -45,7 +50,7 @@ from services.metrics import Metrics
 from services.settings import Settings
 
 LOG = logging.getLogger("mien.app")
-ROLES = ("gateway", "detection", "classification")
+ROLES = ("gateway", "detection", "classification", "generation")
 VERSION = importlib.metadata.version("mien")
 
 
@@ -66,6 +71,7 @@ def wire(settings: Settings, roles: tuple[str, ...], lifecycle: server.Lifecycle
     limits = ImageLimits(settings.max_image_bytes, settings.max_image_pixels)
     detector: Detector
     classifier: Classifier
+    generator: Generator
 
     backend = _backend(settings, metrics, roles, parts)
     if "detection" in roles:
@@ -80,6 +86,11 @@ def wire(settings: Settings, roles: tuple[str, ...], lifecycle: server.Lifecycle
         channel = _channel(settings.classification_address, settings, parts)
         classifier = classification_rpc.RemoteClassifier(channel)
         parts.ready["classification"] = partial(_serving, channel)
+    if "generation" in roles:
+        generator = _generator(backend, parts)
+    elif "gateway" in roles:
+        # not asked for readiness: a gateway that only reads needs no generation service
+        generator = generation_rpc.RemoteGenerator(_channel(settings.generation_address, settings, parts))
 
     async def readiness() -> dict[str, bool]:
         return {"process": lifecycle.serving} | {name: await check() for name, check in parts.ready.items()}
@@ -87,12 +98,15 @@ def wire(settings: Settings, roles: tuple[str, ...], lifecycle: server.Lifecycle
     make = partial(_service, settings, metrics, readiness)
     if "gateway" in roles:
         pipeline = Pipeline(detector, classifier, metrics)
+        threads = _threads(settings.gateway_workers, "gateway", parts)
+        generation = GenerationPipeline(detector, classifier, generator, metrics, threads, limits)
+        message_limits = gateway_rpc.MessageLimits(limits.max_bytes, _max_message_bytes(settings))
         parts.services.append(
             make(
                 "gateway",
-                gateway_rest.routes(pipeline, limits.max_bytes),
+                gateway_rest.routes(pipeline, generation, limits.max_bytes),
                 gateway_rpc.NAMES,
-                partial(gateway_rpc.register, pipeline, limits.max_bytes),
+                partial(gateway_rpc.register, pipeline, generation, message_limits),
             )
         )
     if "detection" in roles:
@@ -102,6 +116,11 @@ def wire(settings: Settings, roles: tuple[str, ...], lifecycle: server.Lifecycle
         routes = classification_rest.routes(classifier, limits)
         parts.services.append(
             make("classification", routes, classification_rpc.NAMES, partial(classification_rpc.register, classifier))
+        )
+    if "generation" in roles:
+        routes = generation_rest.routes(generator, limits)
+        parts.services.append(
+            make("generation", routes, generation_rpc.NAMES, partial(generation_rpc.register, generator))
         )
     return parts
 
@@ -139,16 +158,23 @@ async def serve(settings: Settings, roles: tuple[str, ...], announce: Callable[[
 
 
 def _detector(settings: Settings, limits: ImageLimits, backend: Backend, parts: Parts) -> Detector:
-    threads = Threads(settings.detection_workers)
+    threads = _threads(settings.detection_workers, "detection", parts)
     landmarker = FaceLandmarker(backend, threads) if _installed(settings, FACE_LANDMARKER.name) else None
     detector = FaceDetector(_search(settings, backend, threads), threads, limits, landmarker)
     parts.start.append(detector.warm)
-
-    async def close() -> None:
-        detector.close()
-
-    parts.close.append(close)
     return detector
+
+
+def _generator(backend: Backend, parts: Parts) -> Generator:
+    generator = ExpressionGenerator(backend)
+    parts.start.append(generator.check)
+    return generator
+
+
+def _threads(workers: int, name: str, parts: Parts) -> Threads:
+    threads = Threads(workers, name)
+    parts.close.append(partial(asyncio.to_thread, threads.close))
+    return threads
 
 
 def _search(settings: Settings, backend: Backend, threads: Threads) -> Search:
@@ -190,13 +216,17 @@ def _backend(settings: Settings, metrics: Metrics, roles: tuple[str, ...], parts
     if "detection" in roles:
         names = {FACE_LANDMARKER.name} | ({FACE_DETECTOR.name} if _chosen_detector(settings) == "network" else set())
         names = {name for name in names if _installed(settings, name)}
-    classifies = "classification" in roles
+    families = tuple(
+        family
+        for role, family in (("classification", EXPRESSION_CLASSIFIER), ("generation", EXPRESSION_GENERATOR.name))
+        if role in roles
+    )
 
     def wanted(name: str) -> bool:
-        return name in names or (classifies and name.startswith(EXPRESSION_CLASSIFIER))
+        return name in names or name.startswith(families)
 
     backend = EmbeddedBackend(settings.model_repository, metrics, wanted)
-    if not names and not classifies:
+    if not names and not families:
         return backend
 
     async def start() -> None:
@@ -247,11 +277,7 @@ def _channel(address: str, settings: Settings, parts: Parts) -> grpc.aio.Channel
     channel = grpc.aio.insecure_channel(
         address, options=[("grpc.max_receive_message_length", size), ("grpc.max_send_message_length", size)]
     )
-
-    async def close() -> None:
-        await channel.close()
-
-    parts.close.append(close)
+    parts.close.append(channel.close)
     return channel
 
 

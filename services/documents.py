@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import base64
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from services import domain
+from services.synthetic import DIGITAL_SOURCE_TYPE, frame_name
+
+NOTE = "An expression shown is not an emotion felt."
 
 
 class Document(BaseModel):
@@ -67,6 +72,28 @@ class Classification(Document):
     model: ModelVersion
 
 
+class GeneratedFace(Face):
+    index: int = Field(description="its place from left to right among all faces of the photo, from 0")
+    wanted: dict[str, float] = Field(description="the action units that it was asked to show, in [0, 1]")
+    measured: dict[str, float] | None = Field(
+        None, description="those that were read from the result; absent where no face was read there"
+    )
+    before: dict[str, float] = Field(description="probabilities of the seven expressions, as the face was")
+    after: dict[str, float] | None = Field(
+        None, description="the same, of the result; absent where no face was read there"
+    )
+
+
+class Rendering(Document):
+    image: ImageSize
+    picture: str = Field(description="the photo with its faces changed: PNG, base64")
+    media_type: str
+    digital_source_type: str = Field(description="IPTC's word for a photo of which a model repainted a part")
+    faces: list[GeneratedFace] = Field(description="those that were changed; action_units as they were")
+    model: ModelVersion
+    note: str = NOTE
+
+
 class Model(ModelVersion):
     role: str
     default: bool
@@ -85,8 +112,12 @@ def face(value: domain.Face) -> dict[str, Any]:
     if value.landmarks:
         fields["landmarks"] = [(round(x, 2), round(y, 2)) for x, y in value.landmarks]
     if value.action_units:
-        fields["action_units"] = {name: round(intensity, 4) for name, intensity in value.action_units.items()}
+        fields["action_units"] = units(value.action_units)
     return fields
+
+
+def units(values: Mapping[str, float]) -> dict[str, float]:
+    return {name: round(intensity, 4) for name, intensity in values.items()}
 
 
 def probabilities(values: tuple[float, ...]) -> dict[str, float]:
@@ -114,6 +145,48 @@ def detection(value: domain.Detection) -> Detection:
     return Detection(
         image=ImageSize(width=value.width, height=value.height), faces=[Face(**face(item)) for item in value.faces]
     )
+
+
+def rendering(value: domain.Rendering) -> Rendering:
+    """Of one picture that was measured."""
+    return Rendering(
+        image=ImageSize(width=value.width, height=value.height),
+        picture=base64.b64encode(value.files[0]).decode(),
+        media_type=value.media_type,
+        digital_source_type=DIGITAL_SOURCE_TYPE,
+        faces=[
+            GeneratedFace(
+                **face(item.face),
+                index=item.index,
+                wanted=units(item.wanted[-1]),
+                measured=units(item.measured) if item.measured else None,
+                before=probabilities(item.before or ()),
+                after=probabilities(item.after) if item.after else None,
+            )
+            for item in value.faces
+        ],
+        model=model_version(value.model),
+    )
+
+
+def frames(value: domain.Rendering) -> dict[str, Any]:
+    """What frames.json says: each frame, and the faces as they were."""
+    return {
+        "note": NOTE,
+        "image": {"width": value.width, "height": value.height},
+        "model": model_version(value.model).model_dump(),
+        "faces": [
+            {"index": item.index, **Face(**face(item.face)).model_dump(exclude_none=True)} for item in value.faces
+        ],
+        "frames": [
+            {
+                "file": frame_name(number + 1),
+                "amount": round(amount, 4),
+                "faces": [{"index": item.index, "wanted": units(item.wanted[number])} for item in value.faces],
+            }
+            for number, amount in enumerate(value.amounts)
+        ],
+    }
 
 
 def models(values: tuple[domain.Model, ...]) -> Models:

@@ -22,6 +22,9 @@ ACTION_UNITS = (
 )  # fmt: skip
 
 FACE_PX = 112  # side of the crops that the expression classifiers take
+SQUARE_PX = 128  # side of the crops that the expression generators take
+MOST_STEPS = 32  # frames from the face as it is to what it shall show
+MOST_ROWS = 512  # faces x frames of one request: bounds its memory
 
 RGB = NDArray[np.uint8]
 
@@ -42,6 +45,19 @@ class Box:
 
 
 @dataclass(frozen=True, slots=True)
+class Square:
+    """A square in pixels of the picture; it may reach over the edge. `side` > 0.
+
+    `roll_deg` turns it clockwise (as seen) about its centre; what leans by that much comes out upright.
+    """
+
+    centre_x: float
+    centre_y: float
+    side: float
+    roll_deg: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Face:
     """One face found.
 
@@ -50,12 +66,15 @@ class Face:
         landmarks: (x, y) points: 68 in iBUG's order; or 5, the person's right eye, left eye, nose tip, right and left
             mouth corner, where no model for more is installed or it could not trust what it saw; or none.
         action_units: intensities by name (`ACTION_UNITS`), or empty where there are no 68 landmarks.
+        square: what the landmarker saw, the eyes level: the square that an expression generator takes; None where
+            there are no 68 landmarks.
     """
 
     box: Box
     score: float
     landmarks: tuple[tuple[float, float], ...] = ()
     action_units: Mapping[str, float] = field(default_factory=dict)
+    square: Square | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +152,76 @@ class Reading:
     timings: Timings = Timings()
 
 
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a face shall show: one of `EXPRESSIONS`, or intensities of some action units; the other one is empty.
+
+    Action units that are not named stay as the face has them.
+    """
+
+    expression: str = ""
+    action_units: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """n faces as they look in each of k frames.
+
+    Attributes:
+        rendered: `[k, n, 128, 128, 3] uint8`.
+        masks: `[k, n, 128, 128] uint8`; 255 where the face was repainted, 0 where it is as it was.
+        wanted: `[k, n, 17] float32`: the action units that each was asked to show, in the order of `ACTION_UNITS`.
+    """
+
+    rendered: RGB
+    masks: NDArray[np.uint8]
+    wanted: NDArray[np.float32]
+    model: ModelVersion
+    timings: Timings = Timings()
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedFace:
+    """A face of a photo that was given another expression.
+
+    Attributes:
+        index: its place from left to right among all faces found, from 0.
+        face: as it was.
+        wanted: for each frame, the action units asked for.
+        measured: the action units read from the result; None where nobody measured or no face was read there.
+        before: probabilities of the seven expressions as it was; None where nobody measured.
+        after: the same, of the result.
+    """
+
+    index: int
+    face: Face
+    wanted: tuple[Mapping[str, float], ...]
+    measured: Mapping[str, float] | None = None
+    before: tuple[float, ...] | None = None
+    after: tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rendering:
+    """A photo with other expressions, as files that say that they are synthetic.
+
+    Attributes:
+        files: one; or, of single pictures in steps, one for each frame.
+        media_type: of each file.
+        amounts: for each frame, how far it goes from the face as it was to what it shall show.
+        faces: those that were changed, from left to right.
+    """
+
+    width: int
+    height: int
+    files: tuple[bytes, ...]
+    media_type: str
+    amounts: tuple[float, ...]
+    faces: tuple[ChangedFace, ...]
+    model: ModelVersion
+    timings: Timings = Timings()
+
+
 class Detector(Protocol):
     """Finds faces in a photo's bytes."""
 
@@ -158,3 +247,34 @@ class Classifier(Protocol):
 
     async def models(self) -> tuple[Model, ...]:
         """The models that can be asked for."""
+
+
+class Generator(Protocol):
+    """Renders expressions onto faces that were cut out."""
+
+    async def generate(
+        self,
+        crops: RGB,
+        present: NDArray[np.float32],
+        target: Target,
+        *,
+        intensity: float = 1.0,
+        steps: int = 1,
+        model: str = "",
+    ) -> Generation:
+        """Render n faces, n ≥ 1, in `steps` frames that go evenly from what they show to `intensity` of the target.
+
+        Args:
+            crops: `[n, 128, 128, 3] uint8`, each the `Face.square` of a face.
+            present: `[n, 17] float32`: the action units that the faces show, in the order of `ACTION_UNITS`.
+            intensity: how far the last frame goes: 0 leaves the faces as they are, 1 is the target.
+            steps: frames, 1 to 32; the k-th goes k ÷ steps of the way.
+            model: a name; empty = the default one.
+
+        Raises:
+            MienError: unknown expression or action unit, a number out of its range, unknown model, no generator
+                installed, queue full, deadline exceeded, model unavailable.
+        """
+
+    async def models(self) -> tuple[Model, ...]:
+        """The models that can be asked for; empty where none is installed."""

@@ -21,9 +21,11 @@ class Kind(StrEnum):
     MALFORMED_REQUEST = "malformed_request"
     MISSING_IMAGE = "missing_image"
     BAD_PARAMETER = "bad_parameter"
+    NO_FACE = "no_face"
     UNKNOWN_MODEL = "unknown_model"
     NOT_FOUND = "not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
+    NOT_ACCEPTABLE = "not_acceptable"
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
     QUEUE_FULL = "queue_full"
     DEADLINE_EXCEEDED = "deadline_exceeded"
@@ -53,9 +55,11 @@ TABLE: dict[Kind, Row] = {
     Kind.MALFORMED_REQUEST: Row(400, "INVALID_ARGUMENT", False, "The request is malformed"),
     Kind.MISSING_IMAGE: Row(422, "INVALID_ARGUMENT", False, "The request has no image"),
     Kind.BAD_PARAMETER: Row(422, "INVALID_ARGUMENT", False, "A parameter is not valid"),
+    Kind.NO_FACE: Row(422, "INVALID_ARGUMENT", False, "There is no face that can be changed"),
     Kind.UNKNOWN_MODEL: Row(404, "NOT_FOUND", False, "There is no such model"),
     Kind.NOT_FOUND: Row(404, "NOT_FOUND", False, "There is no such page"),
     Kind.METHOD_NOT_ALLOWED: Row(405, "UNIMPLEMENTED", False, "The method is not allowed here"),
+    Kind.NOT_ACCEPTABLE: Row(406, "INVALID_ARGUMENT", False, "The answer is not offered in that format"),
     Kind.UNSUPPORTED_MEDIA_TYPE: Row(415, "INVALID_ARGUMENT", False, "The content type is not supported"),
     Kind.QUEUE_FULL: Row(429, "RESOURCE_EXHAUSTED", True, "Too many requests are waiting"),
     Kind.DEADLINE_EXCEEDED: Row(504, "DEADLINE_EXCEEDED", True, "The deadline has passed"),
@@ -65,6 +69,10 @@ TABLE: dict[Kind, Row] = {
     Kind.NOT_IMPLEMENTED: Row(501, "UNIMPLEMENTED", False, "Not installed here"),
     Kind.INTERNAL: Row(500, "INTERNAL", False, "An internal error"),
 }
+
+NO_GENERATOR = (
+    "No expression generator is installed here. Put an expression_generator into the model repository and restart."
+)
 
 
 class MienError(Exception):

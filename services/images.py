@@ -2,7 +2,7 @@
 
 `decode` gives the upright picture `[height, width, 3] uint8`; whatever it cannot give exactly is a `MienError`, never
 a half-grey picture, and a picture too large is refused from its header, before any pixel is unpacked.
-`cut` gives a square of it at any size. Used by detection; both are pure and may run in any thread.
+`cut` gives a square of it at any size. Used by detection and the gateway; both are pure and may run in any thread.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from services.domain import RGB
+from services.domain import RGB, Square
 from services.errors import Kind, MienError
 
 warnings.filterwarnings("ignore", module=r"PIL\.")  # it remarks on every odd tag of every upload
@@ -57,19 +57,6 @@ class ImageLimits:
 
     max_bytes: int = 10 * 1024 * 1024
     max_pixels: int = 40_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Square:
-    """A square in pixels of the picture; it may reach over the edge. `side` > 0.
-
-    `roll_deg` turns it clockwise (as seen) about its centre; what leans by that much comes out upright.
-    """
-
-    centre_x: float
-    centre_y: float
-    side: float
-    roll_deg: float = 0.0
 
 
 def decode(data: bytes, limits: ImageLimits | None = None) -> RGB:
@@ -126,7 +113,7 @@ def cut(image: RGB, square: Square, side_px: int) -> RGB:
     # is reduced before, so that the grid stays small.
     reduction = math.ceil(square.side / max(_GRID_PX, side_px))
     cells = max(1, math.ceil(step / reduction - 1e-6))
-    region, left, top = _covered(image, square, margin=reduction + 1)
+    region, left, top = covered(image, square, margin=reduction + 1)
     if reduction > 1:
         region = _reduced(region, reduction)
 
@@ -144,8 +131,8 @@ def cut(image: RGB, square: Square, side_px: int) -> RGB:
     return samples.astype(np.uint8, copy=False)
 
 
-def _covered(image: RGB, square: Square, margin: int) -> tuple[RGB, int, int]:
-    """The part of the picture under the square (at least one pixel), and its left and top."""
+def covered(image: RGB, square: Square, margin: int) -> tuple[RGB, int, int]:
+    """The part of the picture under the square (at least one pixel), not copied, and its left and top in pixels."""
     height, width = image.shape[:2]
     roll = math.radians(square.roll_deg)
     reach = square.side / 2 * (abs(math.cos(roll)) + abs(math.sin(roll)))

@@ -21,13 +21,16 @@ class Settings(BaseSettings):
     gateway_rest_port: int = Field(8080, ge=1, le=65535)
     detection_rest_port: int = Field(8081, ge=1, le=65535)
     classification_rest_port: int = Field(8082, ge=1, le=65535)
+    generation_rest_port: int = Field(8083, ge=1, le=65535)
     gateway_rpc_port: int = Field(50051, ge=1, le=65535)
     detection_rpc_port: int = Field(50052, ge=1, le=65535)
     classification_rpc_port: int = Field(50053, ge=1, le=65535)
+    generation_rpc_port: int = Field(50054, ge=1, le=65535)
 
     # where the other services are, for `mien serve gateway`
     detection_address: str = Field("127.0.0.1:50052", description="host:port of detection's gRPC")
     classification_address: str = Field("127.0.0.1:50053", description="host:port of classification's gRPC")
+    generation_address: str = Field("127.0.0.1:50054", description="host:port of generation's gRPC, if there is one")
 
     # models
     model_repository: Path = Field(_REPOSITORY, description="the model repository")
@@ -45,6 +48,7 @@ class Settings(BaseSettings):
     max_in_flight: int = Field(128, ge=1, description="calls that a service answers at once; one more is refused")
     timeout_s: float = Field(30.0, gt=0, description="the longest that a call may take")
     detection_workers: int = Field(2, ge=1, description="threads that decode pictures and find faces")
+    gateway_workers: int = Field(2, ge=1, description="threads that paint generated faces into pictures")
     drain_s: float = Field(1.0, ge=0, description="how long a stopping service still takes calls")
 
     # logs

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mien.v1 import mien_pb2 as pb
 from services.domain import (
@@ -13,38 +15,52 @@ from services.domain import (
     EXPRESSIONS,
     RGB,
     Box,
+    ChangedFace,
     Classification,
     ClassifiedFace,
     Detection,
     Face,
+    Generation,
     Model,
     ModelVersion,
     Reading,
+    Rendering,
+    Square,
+    Target,
     Timings,
 )
 from services.errors import Kind, MienError
 
 
 def face_to_pb(face: Face) -> pb.Face:
-    box = face.box
+    box, square = face.box, face.square
     return pb.Face(
         box=pb.Box(x=box.x, y=box.y, width=box.width, height=box.height),
         score=face.score,
         landmarks=[pb.Point(x=x, y=y) for x, y in face.landmarks],
-        action_units=pb.ActionUnits(intensities=[face.action_units[name] for name in ACTION_UNITS])
-        if face.action_units
+        action_units=units_to_pb(face.action_units) if face.action_units else None,
+        square=pb.FaceSquare(
+            centre_x=square.centre_x, centre_y=square.centre_y, side=square.side, roll_deg=square.roll_deg
+        )
+        if square
         else None,
     )
 
 
 def face_from_pb(face: pb.Face) -> Face:
-    box = face.box
+    box, square = face.box, face.square
     return Face(
         Box(box.x, box.y, box.width, box.height),
         face.score,
         tuple((point.x, point.y) for point in face.landmarks),
         dict(zip(ACTION_UNITS, face.action_units.intensities, strict=False)),
+        Square(square.centre_x, square.centre_y, square.side, square.roll_deg) if face.HasField("square") else None,
     )
+
+
+def units_to_pb(units: Mapping[str, float]) -> pb.ActionUnits:
+    """All 17, in order."""
+    return pb.ActionUnits(intensities=[units[name] for name in ACTION_UNITS])
 
 
 def crops_to_pb(crops: RGB) -> list[pb.FaceCrop]:
@@ -169,3 +185,102 @@ def model_to_pb(model: Model) -> pb.Model:
 def model_from_pb(message: pb.Model) -> Model:
     card = json.loads(message.card_json) if message.card_json else {}
     return Model(version_from_pb(message.model), message.role, message.default, tuple(message.labels), card)
+
+
+def target_from_pb(message: pb.GatewayGenerateRequest | pb.GenerateRequest) -> Target:
+    """What faces shall show.
+
+    Raises:
+        MienError: BAD_PARAMETER: no target, an expression that the contract does not have, not 17 action units.
+    """
+    match message.WhichOneof("target"):
+        case "expression":
+            if not 1 <= message.expression <= len(EXPRESSIONS):
+                raise MienError(
+                    Kind.BAD_PARAMETER,
+                    f"There is no such expression; there are {', '.join(EXPRESSIONS)}.",
+                    field="expression",
+                )
+            return Target(EXPRESSIONS[message.expression - 1])
+        case "action_units":
+            return Target(action_units=dict(zip(ACTION_UNITS, _seventeen(message.action_units), strict=True)))
+        case "named_action_units":
+            return Target(action_units=dict(message.named_action_units.intensities))
+    raise MienError(Kind.BAD_PARAMETER, "Name either an expression or action units.", field="expression")
+
+
+def target_to_pb(target: Target) -> dict[str, Any]:
+    """The field of a request's `target`, by its name."""
+    if target.expression:
+        known = target.expression in EXPRESSIONS  # the other side says what is wrong with one that is not
+        return {"expression": expression_to_pb(target.expression if known else "unspecified")}
+    return {"named_action_units": pb.NamedActionUnits(intensities=dict(target.action_units))}
+
+
+def present_from_pb(units: Sequence[pb.ActionUnits]) -> NDArray[np.float32]:
+    """n messages → `[n, 17] float32`.
+
+    Raises:
+        MienError: BAD_PARAMETER: not 17 each.
+    """
+    return np.array([_seventeen(each) for each in units], np.float32).reshape(len(units), len(ACTION_UNITS))
+
+
+def rows_to_pb(units: NDArray[np.float32]) -> list[pb.ActionUnits]:
+    """`[n, 17]` → n messages."""
+    return [pb.ActionUnits(intensities=row.tolist()) for row in units]
+
+
+def generation_to_pb(generation: Generation) -> pb.GenerateResponse:
+    rows = generation.rendered.reshape(-1, *generation.rendered.shape[2:])
+    return pb.GenerateResponse(
+        crops=crops_to_pb(rows),
+        model=version_to_pb(generation.model),
+        timings=timings_to_pb(generation.timings),
+        masks=[mask.tobytes() for mask in generation.masks.reshape(-1, *generation.masks.shape[2:])],
+        wanted=rows_to_pb(generation.wanted.reshape(-1, len(ACTION_UNITS))),
+    )
+
+
+def generation_from_pb(message: pb.GenerateResponse, steps: int) -> Generation:
+    crops = crops_from_pb(message.crops)
+    shape = (steps, len(crops) // steps, *crops.shape[1:])
+    masks = np.frombuffer(b"".join(message.masks), np.uint8).reshape(shape[:-1])
+    wanted = present_from_pb(message.wanted).reshape(*shape[:2], len(ACTION_UNITS))
+    return Generation(
+        crops.reshape(shape), masks, wanted, version_from_pb(message.model), timings_from_pb(message.timings)
+    )
+
+
+def changed_to_pb(face: ChangedFace) -> pb.GeneratedFace:
+    return pb.GeneratedFace(
+        index=face.index,
+        wanted=[units_to_pb(units) for units in face.wanted],
+        measured=units_to_pb(face.measured) if face.measured else None,
+        before=probabilities_to_pb(face.before) if face.before else None,
+        after=probabilities_to_pb(face.after) if face.after else None,
+    )
+
+
+def rendering_to_pb(rendering: Rendering, stepwise: bool) -> pb.GatewayGenerateResponse:
+    """Its one picture, or its frames where it was asked for in steps."""
+    frames = [
+        pb.GeneratedFrame(image=image, amount=amount)
+        for image, amount in zip(rendering.files, rendering.amounts, strict=True)
+    ]
+    return pb.GatewayGenerateResponse(
+        image=b"" if stepwise else rendering.files[0],
+        faces=[face_to_pb(changed.face) for changed in rendering.faces],
+        model=version_to_pb(rendering.model),
+        timings=timings_to_pb(rendering.timings),
+        frames=frames if stepwise else [],
+        changes=[changed_to_pb(changed) for changed in rendering.faces],
+    )
+
+
+def _seventeen(units: pb.ActionUnits) -> Sequence[float]:
+    if len(units.intensities) != len(ACTION_UNITS):
+        raise MienError(
+            Kind.BAD_PARAMETER, f"Give {len(ACTION_UNITS)} action units, in their order.", field="action_units"
+        )
+    return list(units.intensities)

@@ -7,6 +7,12 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class PictureFormat(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    PICTURE_FORMAT_UNSPECIFIED: _ClassVar[PictureFormat]
+    PICTURE_FORMAT_PNG: _ClassVar[PictureFormat]
+    PICTURE_FORMAT_JPEG: _ClassVar[PictureFormat]
+
 class Expression(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     EXPRESSION_UNSPECIFIED: _ClassVar[Expression]
@@ -17,6 +23,9 @@ class Expression(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     EXPRESSION_ANGER: _ClassVar[Expression]
     EXPRESSION_DISGUST: _ClassVar[Expression]
     EXPRESSION_FEAR: _ClassVar[Expression]
+PICTURE_FORMAT_UNSPECIFIED: PictureFormat
+PICTURE_FORMAT_PNG: PictureFormat
+PICTURE_FORMAT_JPEG: PictureFormat
 EXPRESSION_UNSPECIFIED: Expression
 EXPRESSION_NEUTRAL: Expression
 EXPRESSION_HAPPINESS: Expression
@@ -75,30 +84,66 @@ class GatewayDetectResponse(_message.Message):
     def __init__(self, image: _Optional[_Union[ImageSize, _Mapping]] = ..., faces: _Optional[_Iterable[_Union[Face, _Mapping]]] = ..., timings: _Optional[_Union[Timings, _Mapping]] = ...) -> None: ...
 
 class GatewayGenerateRequest(_message.Message):
-    __slots__ = ("image", "expression", "action_units", "strength", "model")
+    __slots__ = ("image", "expression", "action_units", "named_action_units", "strength", "model", "face", "steps", "format", "measure")
     IMAGE_FIELD_NUMBER: _ClassVar[int]
     EXPRESSION_FIELD_NUMBER: _ClassVar[int]
     ACTION_UNITS_FIELD_NUMBER: _ClassVar[int]
+    NAMED_ACTION_UNITS_FIELD_NUMBER: _ClassVar[int]
     STRENGTH_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
+    FACE_FIELD_NUMBER: _ClassVar[int]
+    STEPS_FIELD_NUMBER: _ClassVar[int]
+    FORMAT_FIELD_NUMBER: _ClassVar[int]
+    MEASURE_FIELD_NUMBER: _ClassVar[int]
     image: bytes
     expression: Expression
     action_units: ActionUnits
+    named_action_units: NamedActionUnits
     strength: float
     model: str
-    def __init__(self, image: _Optional[bytes] = ..., expression: _Optional[_Union[Expression, str]] = ..., action_units: _Optional[_Union[ActionUnits, _Mapping]] = ..., strength: _Optional[float] = ..., model: _Optional[str] = ...) -> None: ...
+    face: int
+    steps: int
+    format: PictureFormat
+    measure: bool
+    def __init__(self, image: _Optional[bytes] = ..., expression: _Optional[_Union[Expression, str]] = ..., action_units: _Optional[_Union[ActionUnits, _Mapping]] = ..., named_action_units: _Optional[_Union[NamedActionUnits, _Mapping]] = ..., strength: _Optional[float] = ..., model: _Optional[str] = ..., face: _Optional[int] = ..., steps: _Optional[int] = ..., format: _Optional[_Union[PictureFormat, str]] = ..., measure: _Optional[bool] = ...) -> None: ...
 
 class GatewayGenerateResponse(_message.Message):
-    __slots__ = ("image", "faces", "model", "timings")
+    __slots__ = ("image", "faces", "model", "timings", "frames", "changes")
     IMAGE_FIELD_NUMBER: _ClassVar[int]
     FACES_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     TIMINGS_FIELD_NUMBER: _ClassVar[int]
+    FRAMES_FIELD_NUMBER: _ClassVar[int]
+    CHANGES_FIELD_NUMBER: _ClassVar[int]
     image: bytes
     faces: _containers.RepeatedCompositeFieldContainer[Face]
     model: ModelVersion
     timings: Timings
-    def __init__(self, image: _Optional[bytes] = ..., faces: _Optional[_Iterable[_Union[Face, _Mapping]]] = ..., model: _Optional[_Union[ModelVersion, _Mapping]] = ..., timings: _Optional[_Union[Timings, _Mapping]] = ...) -> None: ...
+    frames: _containers.RepeatedCompositeFieldContainer[GeneratedFrame]
+    changes: _containers.RepeatedCompositeFieldContainer[GeneratedFace]
+    def __init__(self, image: _Optional[bytes] = ..., faces: _Optional[_Iterable[_Union[Face, _Mapping]]] = ..., model: _Optional[_Union[ModelVersion, _Mapping]] = ..., timings: _Optional[_Union[Timings, _Mapping]] = ..., frames: _Optional[_Iterable[_Union[GeneratedFrame, _Mapping]]] = ..., changes: _Optional[_Iterable[_Union[GeneratedFace, _Mapping]]] = ...) -> None: ...
+
+class GeneratedFrame(_message.Message):
+    __slots__ = ("image", "amount")
+    IMAGE_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    image: bytes
+    amount: float
+    def __init__(self, image: _Optional[bytes] = ..., amount: _Optional[float] = ...) -> None: ...
+
+class GeneratedFace(_message.Message):
+    __slots__ = ("index", "wanted", "measured", "before", "after")
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    WANTED_FIELD_NUMBER: _ClassVar[int]
+    MEASURED_FIELD_NUMBER: _ClassVar[int]
+    BEFORE_FIELD_NUMBER: _ClassVar[int]
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    index: int
+    wanted: _containers.RepeatedCompositeFieldContainer[ActionUnits]
+    measured: ActionUnits
+    before: Probabilities
+    after: Probabilities
+    def __init__(self, index: _Optional[int] = ..., wanted: _Optional[_Iterable[_Union[ActionUnits, _Mapping]]] = ..., measured: _Optional[_Union[ActionUnits, _Mapping]] = ..., before: _Optional[_Union[Probabilities, _Mapping]] = ..., after: _Optional[_Union[Probabilities, _Mapping]] = ...) -> None: ...
 
 class ListModelsRequest(_message.Message):
     __slots__ = ()
@@ -161,28 +206,48 @@ class ExpressionClassificationListModelsResponse(_message.Message):
     def __init__(self, models: _Optional[_Iterable[_Union[Model, _Mapping]]] = ...) -> None: ...
 
 class GenerateRequest(_message.Message):
-    __slots__ = ("crops", "expression", "action_units", "strength", "model")
+    __slots__ = ("crops", "expression", "action_units", "named_action_units", "strength", "model", "present", "steps")
     CROPS_FIELD_NUMBER: _ClassVar[int]
     EXPRESSION_FIELD_NUMBER: _ClassVar[int]
     ACTION_UNITS_FIELD_NUMBER: _ClassVar[int]
+    NAMED_ACTION_UNITS_FIELD_NUMBER: _ClassVar[int]
     STRENGTH_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
+    PRESENT_FIELD_NUMBER: _ClassVar[int]
+    STEPS_FIELD_NUMBER: _ClassVar[int]
     crops: _containers.RepeatedCompositeFieldContainer[FaceCrop]
     expression: Expression
     action_units: ActionUnits
+    named_action_units: NamedActionUnits
     strength: float
     model: str
-    def __init__(self, crops: _Optional[_Iterable[_Union[FaceCrop, _Mapping]]] = ..., expression: _Optional[_Union[Expression, str]] = ..., action_units: _Optional[_Union[ActionUnits, _Mapping]] = ..., strength: _Optional[float] = ..., model: _Optional[str] = ...) -> None: ...
+    present: _containers.RepeatedCompositeFieldContainer[ActionUnits]
+    steps: int
+    def __init__(self, crops: _Optional[_Iterable[_Union[FaceCrop, _Mapping]]] = ..., expression: _Optional[_Union[Expression, str]] = ..., action_units: _Optional[_Union[ActionUnits, _Mapping]] = ..., named_action_units: _Optional[_Union[NamedActionUnits, _Mapping]] = ..., strength: _Optional[float] = ..., model: _Optional[str] = ..., present: _Optional[_Iterable[_Union[ActionUnits, _Mapping]]] = ..., steps: _Optional[int] = ...) -> None: ...
 
 class GenerateResponse(_message.Message):
-    __slots__ = ("crops", "model", "timings")
+    __slots__ = ("crops", "model", "timings", "masks", "wanted")
     CROPS_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     TIMINGS_FIELD_NUMBER: _ClassVar[int]
+    MASKS_FIELD_NUMBER: _ClassVar[int]
+    WANTED_FIELD_NUMBER: _ClassVar[int]
     crops: _containers.RepeatedCompositeFieldContainer[FaceCrop]
     model: ModelVersion
     timings: Timings
-    def __init__(self, crops: _Optional[_Iterable[_Union[FaceCrop, _Mapping]]] = ..., model: _Optional[_Union[ModelVersion, _Mapping]] = ..., timings: _Optional[_Union[Timings, _Mapping]] = ...) -> None: ...
+    masks: _containers.RepeatedScalarFieldContainer[bytes]
+    wanted: _containers.RepeatedCompositeFieldContainer[ActionUnits]
+    def __init__(self, crops: _Optional[_Iterable[_Union[FaceCrop, _Mapping]]] = ..., model: _Optional[_Union[ModelVersion, _Mapping]] = ..., timings: _Optional[_Union[Timings, _Mapping]] = ..., masks: _Optional[_Iterable[bytes]] = ..., wanted: _Optional[_Iterable[_Union[ActionUnits, _Mapping]]] = ...) -> None: ...
+
+class ExpressionGenerationListModelsRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ExpressionGenerationListModelsResponse(_message.Message):
+    __slots__ = ("models",)
+    MODELS_FIELD_NUMBER: _ClassVar[int]
+    models: _containers.RepeatedCompositeFieldContainer[Model]
+    def __init__(self, models: _Optional[_Iterable[_Union[Model, _Mapping]]] = ...) -> None: ...
 
 class ImageSize(_message.Message):
     __slots__ = ("width", "height")
@@ -213,16 +278,30 @@ class Point(_message.Message):
     def __init__(self, x: _Optional[float] = ..., y: _Optional[float] = ...) -> None: ...
 
 class Face(_message.Message):
-    __slots__ = ("box", "score", "landmarks", "action_units")
+    __slots__ = ("box", "score", "landmarks", "action_units", "square")
     BOX_FIELD_NUMBER: _ClassVar[int]
     SCORE_FIELD_NUMBER: _ClassVar[int]
     LANDMARKS_FIELD_NUMBER: _ClassVar[int]
     ACTION_UNITS_FIELD_NUMBER: _ClassVar[int]
+    SQUARE_FIELD_NUMBER: _ClassVar[int]
     box: Box
     score: float
     landmarks: _containers.RepeatedCompositeFieldContainer[Point]
     action_units: ActionUnits
-    def __init__(self, box: _Optional[_Union[Box, _Mapping]] = ..., score: _Optional[float] = ..., landmarks: _Optional[_Iterable[_Union[Point, _Mapping]]] = ..., action_units: _Optional[_Union[ActionUnits, _Mapping]] = ...) -> None: ...
+    square: FaceSquare
+    def __init__(self, box: _Optional[_Union[Box, _Mapping]] = ..., score: _Optional[float] = ..., landmarks: _Optional[_Iterable[_Union[Point, _Mapping]]] = ..., action_units: _Optional[_Union[ActionUnits, _Mapping]] = ..., square: _Optional[_Union[FaceSquare, _Mapping]] = ...) -> None: ...
+
+class FaceSquare(_message.Message):
+    __slots__ = ("centre_x", "centre_y", "side", "roll_deg")
+    CENTRE_X_FIELD_NUMBER: _ClassVar[int]
+    CENTRE_Y_FIELD_NUMBER: _ClassVar[int]
+    SIDE_FIELD_NUMBER: _ClassVar[int]
+    ROLL_DEG_FIELD_NUMBER: _ClassVar[int]
+    centre_x: float
+    centre_y: float
+    side: float
+    roll_deg: float
+    def __init__(self, centre_x: _Optional[float] = ..., centre_y: _Optional[float] = ..., side: _Optional[float] = ..., roll_deg: _Optional[float] = ...) -> None: ...
 
 class FaceCrop(_message.Message):
     __slots__ = ("rgb", "side_px")
@@ -237,6 +316,19 @@ class ActionUnits(_message.Message):
     INTENSITIES_FIELD_NUMBER: _ClassVar[int]
     intensities: _containers.RepeatedScalarFieldContainer[float]
     def __init__(self, intensities: _Optional[_Iterable[float]] = ...) -> None: ...
+
+class NamedActionUnits(_message.Message):
+    __slots__ = ("intensities",)
+    class IntensitiesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: float
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[float] = ...) -> None: ...
+    INTENSITIES_FIELD_NUMBER: _ClassVar[int]
+    intensities: _containers.ScalarMap[str, float]
+    def __init__(self, intensities: _Optional[_Mapping[str, float]] = ...) -> None: ...
 
 class Probabilities(_message.Message):
     __slots__ = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear")

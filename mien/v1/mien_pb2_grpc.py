@@ -76,7 +76,8 @@ class GatewayServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Generate(self, request, context):
-        """Put an expression on every face of a photo. UNIMPLEMENTED until an expression generator is in the model repository.
+        """Put an expression on the faces of a photo. UNIMPLEMENTED until an expression generator is in the model repository.
+        A photo without a face whose action units could be read is an error: nobody knows from where to change it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -441,6 +442,11 @@ class ExpressionGenerationStub:
                 request_serializer=mien_dot_v1_dot_mien__pb2.GenerateRequest.SerializeToString,
                 response_deserializer=mien_dot_v1_dot_mien__pb2.GenerateResponse.FromString,
                 _registered_method=True)
+        self.ListModels = channel.unary_unary(
+                '/mien.v1.ExpressionGeneration/ListModels',
+                request_serializer=mien_dot_v1_dot_mien__pb2.ExpressionGenerationListModelsRequest.SerializeToString,
+                response_deserializer=mien_dot_v1_dot_mien__pb2.ExpressionGenerationListModelsResponse.FromString,
+                _registered_method=True)
 
 
 class ExpressionGenerationServicer:
@@ -453,6 +459,12 @@ class ExpressionGenerationServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListModels(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ExpressionGenerationServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -460,6 +472,11 @@ def add_ExpressionGenerationServicer_to_server(servicer, server):
                     servicer.Generate,
                     request_deserializer=mien_dot_v1_dot_mien__pb2.GenerateRequest.FromString,
                     response_serializer=mien_dot_v1_dot_mien__pb2.GenerateResponse.SerializeToString,
+            ),
+            'ListModels': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListModels,
+                    request_deserializer=mien_dot_v1_dot_mien__pb2.ExpressionGenerationListModelsRequest.FromString,
+                    response_serializer=mien_dot_v1_dot_mien__pb2.ExpressionGenerationListModelsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -490,6 +507,33 @@ class ExpressionGeneration:
             '/mien.v1.ExpressionGeneration/Generate',
             mien_dot_v1_dot_mien__pb2.GenerateRequest.SerializeToString,
             mien_dot_v1_dot_mien__pb2.GenerateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListModels(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mien.v1.ExpressionGeneration/ListModels',
+            mien_dot_v1_dot_mien__pb2.ExpressionGenerationListModelsRequest.SerializeToString,
+            mien_dot_v1_dot_mien__pb2.ExpressionGenerationListModelsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -46,7 +46,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def _invalid(_: Request, error: RequestValidationError) -> JSONResponse:
-        return problem(_parameter_error(error.errors()))
+        return problem(parameter_error(error.errors()))
 
     @app.exception_handler(HTTPException)
     async def _http(_: Request, error: HTTPException) -> JSONResponse:
@@ -61,7 +61,8 @@ def install(app: FastAPI) -> None:
         return response
 
 
-def _parameter_error(errors: Sequence[Mapping[str, object]]) -> MienError:
+def parameter_error(errors: Sequence[Mapping[str, object]]) -> MienError:
+    """The first of pydantic's errors, as BAD_PARAMETER with the field's name."""
     first = errors[0] if errors else {}
     location = first.get("loc")
     name = str(location[-1]) if isinstance(location, tuple) and location else "parameter"

@@ -1,6 +1,7 @@
-"""The picture of a REST request, in any of three forms, held in memory only.
+"""The picture of a REST request, in any of three forms, held in memory only; and the fields that stand beside it.
 
 `multipart/form-data` with a field `image`, a raw body with an image content type, or JSON `{"image": "<base64>"}`.
+Other form fields and members of the JSON object are a call's parameters, where the call takes them from the body.
 The size cap holds while the body arrives, so an endless body costs no more than one that is just allowed.
 """
 
@@ -9,7 +10,8 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass, field
 
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
@@ -50,20 +52,45 @@ class _InMemory(MultiPartParser):
     spool_max_size = 1 << 40
 
 
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A request's body.
+
+    Attributes:
+        image: the picture's bytes.
+        fields: all else, as text; a JSON member that is no string as JSON.
+    """
+
+    image: bytes
+    fields: Mapping[str, str] = field(default_factory=dict)
+
+
 async def read_image(request: Request, max_bytes: int) -> bytes:
-    """The picture's bytes, at most `max_bytes`.
+    """The picture's bytes, at most `max_bytes`, of a call whose parameters stand in the query alone.
 
     Raises:
-        MienError: TOO_MANY_BYTES, MISSING_IMAGE, MALFORMED_REQUEST, UNSUPPORTED_MEDIA_TYPE, CANCELLED.
+        MienError: as `read_upload`, or BAD_PARAMETER, the JSON has more than the picture.
+    """
+    return (await read_upload(request, max_bytes, image_only=True)).image
+
+
+async def read_upload(request: Request, max_bytes: int, *, image_only: bool = False) -> Upload:
+    """The picture, at most `max_bytes`, and the fields beside it.
+
+    Args:
+        image_only: whether a JSON body may have nothing but the picture.
+
+    Raises:
+        MienError: TOO_MANY_BYTES, MISSING_IMAGE, MALFORMED_REQUEST, UNSUPPORTED_MEDIA_TYPE, CANCELLED, BAD_PARAMETER.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     try:
         if kind == "multipart/form-data":
-            image = await _multipart(request, max_bytes)
+            upload = await _multipart(request, max_bytes)
         elif kind == "application/json":
-            image = _json(await _body(request, max_bytes * 4 // 3 + _OVERHEAD_BYTES, max_bytes))
+            upload = _json(await _body(request, max_bytes * 4 // 3 + _OVERHEAD_BYTES, max_bytes), image_only)
         elif kind.startswith("image/") or kind == "application/octet-stream":
-            image = await _body(request, max_bytes, max_bytes)
+            upload = Upload(await _body(request, max_bytes, max_bytes))
         else:
             raise MienError(
                 Kind.UNSUPPORTED_MEDIA_TYPE,
@@ -72,11 +99,11 @@ async def read_image(request: Request, max_bytes: int) -> bytes:
             )
     except ClientDisconnect:
         raise MienError(Kind.CANCELLED, "The caller hung up.") from None
-    if not image:
+    if not upload.image:
         raise MienError(Kind.MISSING_IMAGE, "The picture has no bytes.", field="image")
-    if len(image) > max_bytes:
+    if len(upload.image) > max_bytes:
         raise _too_many(max_bytes)
-    return image
+    return upload
 
 
 def _too_many(max_bytes: int) -> MienError:
@@ -101,7 +128,7 @@ async def _body(request: Request, limit: int, max_bytes: int) -> bytes:
     return b"".join([chunk async for chunk in _chunks(request, limit, max_bytes)])
 
 
-async def _multipart(request: Request, max_bytes: int) -> bytes:
+async def _multipart(request: Request, max_bytes: int) -> Upload:
     chunks = _chunks(request, max_bytes + _OVERHEAD_BYTES, max_bytes)
     try:
         # a generator of ours, closed here, so that an error inside does not leave it half read
@@ -116,12 +143,13 @@ async def _multipart(request: Request, max_bytes: int) -> bytes:
             raise MienError(Kind.MISSING_IMAGE, "Send exactly one file in the form field 'image'.", field="image")
         if not isinstance(images[0], UploadFile):
             raise MienError(Kind.MISSING_IMAGE, "The form field 'image' must be a file, not text.", field="image")
-        return await images[0].read()
+        fields = {name: value for name, value in form.multi_items() if isinstance(value, str)}
+        return Upload(await images[0].read(), fields)
     finally:
         await form.close()
 
 
-def _json(body: bytes) -> bytes:
+def _json(body: bytes, image_only: bool) -> Upload:
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):
@@ -129,12 +157,18 @@ def _json(body: bytes) -> bytes:
     text = document.get("image") if isinstance(document, dict) else None
     if not isinstance(text, str):
         raise MienError(Kind.MISSING_IMAGE, 'The JSON body must be {"image": "<base64>"}.', field="image")
-    extra = sorted(str(key) for key in document if key != "image")
-    if extra:
+    fields = {
+        str(key): value if isinstance(value, str) else json.dumps(value)
+        for key, value in document.items()
+        if key != "image"
+    }
+    if fields and image_only:
         raise MienError(
-            Kind.BAD_PARAMETER, "The JSON body takes only 'image'; options go into the query.", field=extra[0][:64]
+            Kind.BAD_PARAMETER,
+            "The JSON body takes only 'image'; options go into the query.",
+            field=min(fields)[:64],
         )
     try:
-        return base64.b64decode(text, validate=True)
+        return Upload(base64.b64decode(text, validate=True), fields)
     except (binascii.Error, ValueError):
         raise MienError(Kind.MALFORMED_REQUEST, "'image' is not valid base64.", field="image") from None

@@ -12,8 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from services.domain import Box
-from services.images import Square
+from services.domain import Box, Square
 
 _SAME = 0.4  # overlap of boxes that show one face
 _WITHIN = 0.75  # share of a smaller box inside a surer one, or around it, that makes it the same

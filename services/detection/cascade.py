@@ -20,8 +20,8 @@ import cv2
 import numpy as np
 
 from services.detection.boxes import Framing, Pixels, Windows, containments, overlaps, resized_to
-from services.domain import RGB, Box, Face
-from services.images import Square, cut
+from services.domain import RGB, Box, Face, Square
+from services.images import cut
 
 MIN_SCORE = 0.3  # at this, about one false face in 20 pictures without any
 FRAMING = Framing(scale=1.045, shift_y=0.008)

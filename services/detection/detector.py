@@ -15,11 +15,11 @@ from typing import Protocol
 
 import numpy as np
 
+from services.chassis.memory import PixelBudget
+from services.chassis.threads import Spent, Threads
 from services.detection.landmarker import FaceLandmarker
-from services.detection.memory import PixelBudget
-from services.detection.threads import Spent, Threads
-from services.domain import RGB, Box, Detection, Face, Timings
-from services.images import ImageLimits, Square, cut, decode
+from services.domain import RGB, Box, Detection, Face, Square, Timings
+from services.images import ImageLimits, cut, decode
 
 _PIXELS_IN_WORK = 96_000_000  # decoded pictures and their canvases: about 290 MB
 _CANVAS_SHARE, _CANVAS_PIXELS = 5, 4_000_000  # a picture's canvases: at most so many times its pixels, so many in all

@@ -9,10 +9,9 @@ from functools import partial
 
 import numpy as np
 
+from services.chassis.threads import Spent, Threads
 from services.detection.detector import Finder
-from services.detection.threads import Spent, Threads
-from services.domain import RGB, Face
-from services.images import Square
+from services.domain import RGB, Face, Square
 
 _WARM_PX = 320
 

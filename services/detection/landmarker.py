@@ -1,4 +1,4 @@
-"""Found faces → 68 landmarks, 17 action units, and the aligned square that the classifier wants, by `face_landmarker`.
+"""Found faces → 68 landmarks, 17 action units, and the squares that other models want, by `face_landmarker`.
 
 The model sees a square of 1.5 times the face, turned so that the eyes are level, and answers in units of that square
 (see model_repository/README.md); here the answers come back to pixels of the picture. Where it says that its landmarks
@@ -15,19 +15,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services import calls
+from services.chassis.threads import Spent, Threads
 from services.detection.network import FRAMING
-from services.detection.roles import FACE_LANDMARKER, check
-from services.detection.threads import Spent, Threads
-from services.domain import ACTION_UNITS, RGB, Face
+from services.detection.roles import FACE_LANDMARKER, LANDMARKS
+from services.domain import ACTION_UNITS, RGB, Face, Square
 from services.errors import Kind, MienError
-from services.images import Square, cut
+from services.images import cut
 from services.inference.backend import Backend, Tensors
+from services.inference.roles import check
 
 MIN_QUALITY = 0.3
 CROP_PX = 112
 CROP_SCALE = 1.5  # side of the model's square ÷ √(width x height) of a box from forehead to chin
 
 _CLOSEST_EYES = 0.12  # of √(width x height): eyes that stand closer are a profile's, whose line tells no roll
+_RIGHT_EYE, _LEFT_EYE = slice(36, 42), slice(42, 48)  # the person's, of the 68
 _FRAME_SIDES = (0.25, 2.0)  # of a believable frame, in units of the model's square
 
 
@@ -98,6 +100,7 @@ class FaceLandmarker:
         points = tuple((float(x), float(y)) for x, y in to_picture(head.seen, landmarks))
         intensities = dict(zip(ACTION_UNITS, action_units.clip(0, 1).tolist(), strict=True))
         face = replace(head.face, landmarks=points, action_units=intensities)
+        face = replace(face, square=replace(head.seen, roll_deg=eye_line_deg(face, head.seen.roll_deg)))
         if not _FRAME_SIDES[0] <= frame[2] <= _FRAME_SIDES[1]:
             return face, head.frame
         centre_x, centre_y = to_picture(head.seen, frame[:2])
@@ -105,13 +108,17 @@ class FaceLandmarker:
         return face, Square(float(centre_x), float(centre_y), side, roll_deg)
 
 
-def eye_line_deg(face: Face) -> float:
-    """By how much the line from the person's right eye to the left one is turned clockwise; 0 where nothing tells."""
+def eye_line_deg(face: Face, otherwise: float = 0.0) -> float:
+    """By how much the line from the person's right eye to the left one is turned clockwise, where anything tells."""
     if not face.landmarks:
-        return 0.0
-    (right_x, right_y), (left_x, left_y) = face.landmarks[:2]
+        return otherwise
+    if len(face.landmarks) == LANDMARKS:
+        points = np.asarray(face.landmarks)
+        (right_x, right_y), (left_x, left_y) = points[_RIGHT_EYE].mean(0), points[_LEFT_EYE].mean(0)
+    else:
+        (right_x, right_y), (left_x, left_y) = face.landmarks[:2]
     if math.hypot(left_x - right_x, left_y - right_y) <= _CLOSEST_EYES * math.sqrt(face.box.width * face.box.height):
-        return 0.0
+        return otherwise
     return math.degrees(math.atan2(left_y - right_y, left_x - right_x))
 
 

@@ -13,14 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services import calls
+from services.chassis.threads import Spent, Threads
 from services.detection.boxes import Framing, distinct
-from services.detection.roles import FACE_DETECTOR, check
-from services.detection.threads import Spent, Threads
+from services.detection.roles import FACE_DETECTOR
 from services.detection.tiles import CANVAS_PX, Tile, canvases, tiles
-from services.domain import RGB, Box, Face
+from services.domain import RGB, Box, Face, Square
 from services.errors import Kind, MienError
-from services.images import Square
 from services.inference.backend import Backend, Tensors
+from services.inference.roles import check
 
 MIN_SCORE = 0.5
 MOST_FACES = 256  # of a picture, the surest: bounds the time and the answer's size for a picture of a crowd

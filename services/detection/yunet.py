@@ -13,8 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.detection.boxes import Framing, overlaps, resized_to
-from services.domain import RGB, Box, Face
-from services.images import Square
+from services.domain import RGB, Box, Face, Square
 
 # Long sides that are searched: the small ones find the faces that fill the picture, the large one those in a crowd.
 LONG_SIDES_PX = (160, 320, 640, 1280)

@@ -8,8 +8,12 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from services import documents
+from services.chassis.parameters import TargetParameters, openapi_parameters, read_parameters
 from services.chassis.rest import attended, server_timing
-from services.chassis.uploads import OPENAPI_BODY, read_image
+from services.chassis.uploads import OPENAPI_BODY, read_image, read_upload
+from services.domain import MOST_STEPS
+from services.gateway.formats import IN_STEPS, MEDIA_TYPES, ONE_PICTURE, chosen_format
+from services.gateway.generation import GenerationPipeline, Wish
 from services.gateway.pipeline import Pipeline
 
 
@@ -22,11 +26,28 @@ class ClassifyQuery(BaseModel):
     detect: Literal["true", "false"] = Field("true", description="false: the picture is one face already")
 
 
+class GenerateParameters(TargetParameters):
+    """Also what of the photo is changed, and how the answer comes."""
+
+    face: int | None = Field(
+        None, ge=0, description="which face, from left to right from 0; left out: every face that could be read"
+    )
+    steps: int = Field(
+        0, ge=2, le=MOST_STEPS, description="so many pictures, from 1/steps of the way to all of it; left out: one"
+    )
+    format: str = Field(
+        "",
+        max_length=16,
+        description="png, jpeg or json, which measures the result too; with steps webp, gif or zip. "
+        "Left out: the header Accept decides",
+    )
+
+
 class NoQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-def routes(pipeline: Pipeline, max_bytes: int) -> APIRouter:
+def routes(pipeline: Pipeline, generation: GenerationPipeline, max_bytes: int) -> APIRouter:
     router = APIRouter(prefix="/v1", tags=["faces"])
 
     @router.post(
@@ -55,8 +76,42 @@ def routes(pipeline: Pipeline, max_bytes: int) -> APIRouter:
         response.headers.update(server_timing(detection.timings))
         return documents.detection(detection)
 
+    @router.post(
+        "/generate",
+        summary="The photo with another expression on its faces",
+        openapi_extra={**OPENAPI_BODY, "parameters": openapi_parameters(GenerateParameters)},
+        response_class=Response,
+        responses={
+            200: {
+                "description": "the picture, marked as synthetic; or, as JSON, with what was measured",
+                "model": documents.Rendering,
+                "content": {kind: {} for kind in MEDIA_TYPES.values() if kind != "application/json"},
+            }
+        },
+    )
+    async def generate(request: Request) -> Response:
+        """Parameters may stand in the query, form fields or the JSON. An expression shown is not an emotion felt."""
+        upload = await read_upload(request, max_bytes)
+        asked = read_parameters(GenerateParameters, request, upload.fields)
+        form = chosen_format(asked.format, request.headers.get("accept", ""), IN_STEPS if asked.steps else ONE_PICTURE)
+        wish = Wish(
+            asked.target,
+            asked.intensity,
+            asked.face,
+            asked.steps,
+            asked.model,
+            "png" if form == "json" else form,
+            measure=form == "json",
+        )
+        rendering = await attended(request, generation.generate(upload.image, wish))
+        headers = server_timing(rendering.timings) | {"Cache-Control": "no-store", "Vary": "Accept"}
+        if form == "json":
+            body = documents.rendering(rendering).model_dump_json(exclude_none=True)
+            return Response(body, media_type="application/json", headers=headers)
+        return Response(rendering.files[0], media_type=rendering.media_type, headers=headers)
+
     @router.get("/models", summary="The models that can be asked for, with their cards")
     async def models() -> documents.Models:
-        return documents.models(await pipeline.models())
+        return documents.models((*await pipeline.models(), *await generation.models()))
 
     return router

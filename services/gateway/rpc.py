@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import grpc
 
 from mien.v1 import mien_pb2 as pb
 from mien.v1 import mien_pb2_grpc
 from services import wire
 from services.errors import Kind, MienError
+from services.gateway.generation import GenerationPipeline, Wish
 from services.gateway.pipeline import Pipeline
 
 NAMES = ("mien.v1.Gateway",)
 
+_FORMS = {pb.PICTURE_FORMAT_UNSPECIFIED: "png", pb.PICTURE_FORMAT_PNG: "png", pb.PICTURE_FORMAT_JPEG: "jpeg"}
+
+
+@dataclass(frozen=True, slots=True)
+class MessageLimits:
+    """Bytes of a request's picture, and of a whole answer."""
+
+    max_image_bytes: int
+    max_message_bytes: int
+
 
 class Servicer(mien_pb2_grpc.GatewayServicer):
-    def __init__(self, pipeline: Pipeline, max_bytes: int) -> None:
-        self._pipeline = pipeline
-        self._max_bytes = max_bytes
+    def __init__(self, pipeline: Pipeline, generation: GenerationPipeline, limits: MessageLimits) -> None:
+        self._pipeline, self._generation, self._limits = pipeline, generation, limits
 
     async def Classify(
         self, request: pb.GatewayClassifyRequest, context: grpc.aio.ServicerContext
@@ -35,23 +47,46 @@ class Servicer(mien_pb2_grpc.GatewayServicer):
     async def Generate(
         self, request: pb.GatewayGenerateRequest, context: grpc.aio.ServicerContext
     ) -> pb.GatewayGenerateResponse:
-        raise MienError(Kind.NOT_IMPLEMENTED, "No expression generator is installed here.")
+        self._check(request.image)
+        if request.format not in _FORMS:
+            raise MienError(Kind.NOT_ACCEPTABLE, "format must be PNG or JPEG.", field="format")
+        wish = Wish(
+            wire.target_from_pb(request),
+            request.strength if request.HasField("strength") else 1.0,
+            request.face if request.HasField("face") else None,
+            request.steps,
+            request.model,
+            _FORMS[request.format],
+            measure=request.measure and not request.steps,
+        )
+        reply = wire.rendering_to_pb(await self._generation.generate(request.image, wish), request.steps > 0)
+        if reply.ByteSize() > self._limits.max_message_bytes:
+            raise MienError(
+                Kind.TOO_MANY_BYTES,
+                f"The answer has more than {self._limits.max_message_bytes:,} bytes. "
+                "Ask for JPEG or fewer steps, or send a smaller image.",
+                field="format",
+            )
+        return reply
 
     async def ListModels(
         self, request: pb.ListModelsRequest, context: grpc.aio.ServicerContext
     ) -> pb.ListModelsResponse:
-        return pb.ListModelsResponse(models=[wire.model_to_pb(model) for model in await self._pipeline.models()])
+        models = (*await self._pipeline.models(), *await self._generation.models())
+        return pb.ListModelsResponse(models=[wire.model_to_pb(model) for model in models])
 
     def _check(self, image: bytes) -> None:
         if not image:
             raise MienError(Kind.MISSING_IMAGE, "The picture has no bytes.", field="image")
-        if len(image) > self._max_bytes:
+        if len(image) > self._limits.max_image_bytes:
             raise MienError(
                 Kind.TOO_MANY_BYTES,
-                f"A picture may have at most {self._max_bytes} bytes; send a smaller one.",
+                f"A picture may have at most {self._limits.max_image_bytes} bytes; send a smaller one.",
                 field="image",
             )
 
 
-def register(pipeline: Pipeline, max_bytes: int, server: grpc.aio.Server) -> None:
-    mien_pb2_grpc.add_GatewayServicer_to_server(Servicer(pipeline, max_bytes), server)
+def register(
+    pipeline: Pipeline, generation: GenerationPipeline, limits: MessageLimits, server: grpc.aio.Server
+) -> None:
+    mien_pb2_grpc.add_GatewayServicer_to_server(Servicer(pipeline, generation, limits), server)

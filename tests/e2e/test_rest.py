@@ -215,7 +215,7 @@ def test_the_services_have_their_own_doors(toy_stack: Stack, photo: bytes) -> No
 
 
 def test_probes_metrics_and_docs_answer(toy_stack: Stack) -> None:
-    for service in ("gateway", "detection", "classification"):
+    for service in ("gateway", "detection", "classification", "generation"):
         assert httpx.get(toy_stack.url(service) + "/livez").status_code == 200
         assert httpx.get(toy_stack.url(service) + "/readyz").json()["status"] == "ready"
         assert "mien_requests_total" in httpx.get(toy_stack.url(service) + "/metrics").text

@@ -72,7 +72,9 @@ def test_a_deadline_ends_the_call(toy_stack: Stack, photo: bytes) -> None:
 
 def test_generation_is_not_installed_and_says_so(toy_stack: Stack, photo: bytes) -> None:
     with grpc.insecure_channel(toy_stack.address()) as channel, pytest.raises(grpc.RpcError) as caught:
-        mien_pb2_grpc.GatewayStub(channel).Generate(pb.GatewayGenerateRequest(image=photo), timeout=10)
+        mien_pb2_grpc.GatewayStub(channel).Generate(
+            pb.GatewayGenerateRequest(image=photo, expression=pb.EXPRESSION_HAPPINESS), timeout=10
+        )
     assert caught.value.code() == grpc.StatusCode.UNIMPLEMENTED
 
 
@@ -90,6 +92,7 @@ def test_health_answers_for_each_service_and_for_all(toy_stack: Stack) -> None:
         ("gateway", "mien.v1.Gateway"),
         ("detection", "mien.v1.FaceDetection"),
         ("classification", "mien.v1.ExpressionClassification"),
+        ("generation", "mien.v1.ExpressionGeneration"),
     ):
         with grpc.insecure_channel(toy_stack.address(service)) as channel:
             stub = health_pb2_grpc.HealthStub(channel)

@@ -31,13 +31,13 @@ import onnxruntime
 from PIL import Image
 from rich.console import Console
 
+from services.chassis.threads import Threads
 from services.classification.classifier import ExpressionClassifier
 from services.detection.cascade import CascadeFinder
 from services.detection.detector import FaceDetector
 from services.detection.finders import FinderSearch
 from services.detection.landmarker import FaceLandmarker
 from services.detection.network import NetworkSearch
-from services.detection.threads import Threads
 from services.gateway.pipeline import Pipeline
 from services.images import ImageLimits
 from services.inference.backend import Backend, Inference, ModelSpec, Tensors

@@ -24,8 +24,7 @@ from rich.table import Table
 from services.detection.cascade import CascadeFinder
 from services.detection.detector import Finder
 from services.detection.yunet import YuNetFinder
-from services.domain import RGB
-from services.images import Square
+from services.domain import RGB, Square
 from training.data import ferplus
 
 SIDES_PX = (64, 96, 128, 192, 256, 320)

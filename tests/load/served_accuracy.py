@@ -23,8 +23,7 @@ from rich.console import Console
 
 from mien.client import Client
 from mien.v1 import mien_pb2 as pb
-from services.domain import EXPRESSIONS, RGB
-from services.images import Square
+from services.domain import EXPRESSIONS, RGB, Square
 from tests.load.framing import backgrounds_without_faces, paste
 from tests.stack import running
 from training.data import ferplus

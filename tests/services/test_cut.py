@@ -7,8 +7,8 @@ import time
 import numpy as np
 import pytest
 
-from services.domain import RGB
-from services.images import Square, cut
+from services.domain import RGB, Square
+from services.images import cut
 
 
 def ramps() -> RGB:

@@ -7,7 +7,19 @@ import pytest
 
 from mien.v1 import mien_pb2 as pb
 from services import wire
-from services.domain import ACTION_UNITS, Box, Classification, Detection, Face, Model, ModelVersion, Timings
+from services.domain import (
+    ACTION_UNITS,
+    Box,
+    Classification,
+    Detection,
+    Face,
+    Generation,
+    Model,
+    ModelVersion,
+    Square,
+    Target,
+    Timings,
+)
 from services.errors import Kind, MienError
 
 
@@ -52,3 +64,46 @@ def test_crops_that_are_none_are_refused(crops: list[pb.FaceCrop]) -> None:
     with pytest.raises(MienError) as caught:
         wire.crops_from_pb(crops)
     assert caught.value.kind in (Kind.BAD_PARAMETER, Kind.MISSING_IMAGE)
+
+
+def test_a_face_keeps_its_square_to_the_last_bit() -> None:
+    face = Face(Box(0, 0, 1, 1), 1.0, square=Square(1 / 3, 2 / 3, 100.1, -7.7))
+    assert wire.face_from_pb(wire.face_to_pb(face)).square == face.square
+    assert wire.face_from_pb(wire.face_to_pb(Face(Box(0, 0, 1, 1), 1.0))).square is None
+
+
+@pytest.mark.parametrize("target", [Target("fear"), Target(action_units={"AU12": 0.5, "AU01": 0.25})])
+def test_a_target_comes_back_as_it_was(target: Target) -> None:
+    assert wire.target_from_pb(pb.GenerateRequest(**wire.target_to_pb(target))) == target
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        pb.GenerateRequest(),
+        pb.GenerateRequest(expression=pb.EXPRESSION_UNSPECIFIED),
+        pb.GenerateRequest(expression=99),  # type: ignore[arg-type]
+        pb.GenerateRequest(**wire.target_to_pb(Target("joy"))),
+        pb.GenerateRequest(action_units=pb.ActionUnits(intensities=[0.5] * 16)),
+    ],
+)
+def test_a_target_that_is_none_is_refused(request_: pb.GenerateRequest) -> None:
+    with pytest.raises(MienError) as caught:
+        wire.target_from_pb(request_)
+    assert caught.value.kind is Kind.BAD_PARAMETER
+
+
+def test_a_generation_comes_back_frame_by_frame() -> None:
+    random = np.random.default_rng(0)
+    sent = Generation(
+        random.integers(0, 256, (3, 2, 128, 128, 3), np.uint8),
+        random.integers(0, 256, (3, 2, 128, 128), np.uint8),
+        random.random((3, 2, len(ACTION_UNITS)), np.float32),
+        ModelVersion("expression_generator", 2),
+        Timings(4, 3, 2, 1),
+    )
+    got = wire.generation_from_pb(wire.generation_to_pb(sent), steps=3)
+    np.testing.assert_array_equal(got.rendered, sent.rendered)
+    np.testing.assert_array_equal(got.masks, sent.masks)
+    np.testing.assert_array_equal(got.wanted, sent.wanted)
+    assert (got.model, got.timings) == (sent.model, sent.timings)

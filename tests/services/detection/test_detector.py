@@ -13,15 +13,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from services.chassis.threads import Threads
 from services.detection.boxes import Framing
 from services.detection.cascade import CascadeFinder
 from services.detection.detector import FaceDetector, Finder
 from services.detection.finders import FinderSearch
-from services.detection.threads import Threads
 from services.detection.yunet import YuNetFinder
-from services.domain import RGB, Box, Detector, Face
+from services.domain import RGB, Box, Detector, Face, Square
 from services.errors import Kind, MienError
-from services.images import ImageLimits, Square, cut
+from services.images import ImageLimits, cut
 from tests.services.detection.faces import drawn_face, scene
 
 YUNET = Path(__file__).parents[4] / "shared/data/yunet/face_detection_yunet_2023mar.onnx"

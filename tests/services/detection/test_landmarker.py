@@ -11,15 +11,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from services.chassis.threads import Threads
 from services.detection.boxes import Framing
 from services.detection.cascade import CascadeFinder
 from services.detection.detector import FaceDetector, Finder
 from services.detection.finders import FinderSearch
 from services.detection.landmarker import FaceLandmarker, eye_line_deg, seen_around, to_picture
 from services.detection.network import FRAMING, NetworkSearch
-from services.detection.threads import Threads
-from services.domain import ACTION_UNITS, Box, Face
-from services.images import Square, cut
+from services.domain import ACTION_UNITS, Box, Face, Square
+from services.images import cut
 from services.inference.embedded import EmbeddedBackend
 from services.inference.repository import RepositoryError
 from tests.services.detection.test_detector import png
@@ -171,6 +171,23 @@ async def test_sixteen_at_once_get_the_very_landmarks_of_one_at_a_time(tmp_path:
         np.testing.assert_array_equal(one.crops, other.crops)
 
 
+@pytest.mark.parametrize("roll_deg", [-20.0, 0.0, 35.0])
+async def test_a_read_face_has_the_square_that_was_read_with_its_eyes_level(tmp_path: Path, roll_deg: float) -> None:
+    async with reading(tmp_path, lambda: Leaning(roll_deg)) as detector:
+        found = await detector.detect(png(painted(320, 240, ("blue", 145, 105, 30))))
+    (face,) = found.faces
+    assert face.square is not None
+    assert (face.square.centre_x, face.square.centre_y, face.square.side) == pytest.approx((160, 120, 120))
+    assert face.square.roll_deg == pytest.approx(roll_deg)  # the toy's 68 points have eyes too close to tell
+
+
+async def test_a_face_that_cannot_be_trusted_has_no_square(tmp_path: Path) -> None:
+    async with reading(tmp_path) as detector:
+        (face,) = (await detector.detect(png(painted(320, 240, ("green", 100, 80, 80))))).faces
+    assert face.square is None
+    assert not face.action_units
+
+
 async def test_an_entry_that_is_missing_is_one_sentence_at_the_start(tmp_path: Path) -> None:
     write_detector(tmp_path)
     backend = EmbeddedBackend(tmp_path, Ledger())
@@ -191,8 +208,13 @@ def test_the_model_sees_one_and_a_half_boxes_around_the_boxs_centre() -> None:
 def test_the_eye_line_is_level_where_nothing_is_known() -> None:
     assert eye_line_deg(Face(Box(0, 0, 9, 9), 1.0)) == 0
     assert eye_line_deg(Leaning(30).face) == pytest.approx(30)
+    points = np.full((68, 2), 60.0)
+    points[36:42], points[42:48] = [30, 45], [70, 85]
+    read = Face(Box(0, 0, 100, 100), 1.0, tuple((float(x), float(y)) for x, y in points))
+    assert eye_line_deg(read) == pytest.approx(45)
     profile = Face(Box(0, 0, 100, 100), 1.0, ((40.0, 40.0), (45.0, 48.0), *[(50.0, 60.0)] * 3))
     assert eye_line_deg(profile) == 0
+    assert eye_line_deg(profile, 12.5) == 12.5
 
 
 def test_a_point_of_a_crop_comes_back_to_the_pixel_that_it_shows() -> None:

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 from services.calls import answering
+from services.chassis.threads import Threads
 from services.detection.detector import FaceDetector
 from services.detection.network import NetworkSearch, faces_of
-from services.detection.threads import Threads
 from services.detection.tiles import tiles
-from services.domain import Box, Detection
+from services.domain import Box, Detection, Square
 from services.errors import Kind, MienError
-from services.images import Square, cut
+from services.images import cut
 from services.inference.embedded import EmbeddedBackend
 from services.inference.repository import RepositoryError
 from tests.services.detection.test_detector import png

@@ -19,9 +19,10 @@ SQUARES = [
 @pytest.mark.parametrize("square", SQUARES)
 def test_a_cut_equals_what_the_services_cut(square: Square) -> None:
     images = pytest.importorskip("services.images")
+    domain = pytest.importorskip("services.domain")
     y, x = np.mgrid[0:80, 0:120]
     picture = np.stack([128 + 100 * np.sin(x / 5), 128 + 100 * np.cos(y / 4), x + y], -1).astype(np.uint8)
-    served = images.cut(picture, images.Square(square.centre_x, square.centre_y, square.side, square.roll_deg), 28)
+    served = images.cut(picture, domain.Square(square.centre_x, square.centre_y, square.side, square.roll_deg), 28)
     assert np.abs(cut(picture, square, 28).astype(int) - served).max() <= 2
 
 

@@ -1,6 +1,7 @@
-"""The threads that decode, search and cut, and the account of one picture's time.
+"""The threads of a service's own work on pictures, and the account of one picture's time.
 
-Everything that takes more than a moment runs here, never on the event loop. Used by all of detection.
+Everything that takes more than a moment runs here, never on the event loop: detection decodes, searches and cuts, the
+gateway pastes and encodes.
 """
 
 from __future__ import annotations
@@ -33,11 +34,11 @@ class Spent:
 class Threads:
     """`workers` threads; more work than that waits its turn."""
 
-    def __init__(self, workers: int = 2) -> None:
+    def __init__(self, workers: int = 2, name: str = "work") -> None:
         # For the whole process: OpenCV's own threads would fight with these and with the inference's.
         cv2.setNumThreads(1)
         self.workers = workers
-        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="detection")
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix=name)
 
     async def do(self, work: Callable[[], T], spent: Spent) -> T:
         """Do it in a thread. Work whose caller is cancelled is dropped if no thread has begun it, else finished."""

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from services.detection.memory import PixelBudget
+from services.chassis.memory import PixelBudget
 
 MILLION = 1_000_000
 
