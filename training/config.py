@@ -32,7 +32,7 @@ class Data:
     statues: str = ""
     statues_share: float = 0.0
     statues_test: str = ""
-    landmarker: str = "model_repository/face_landmarker/1/model.onnx"
+    landmarker: str = "model_repository/face_landmarker/2/model.onnx"
 
 
 @dataclass(frozen=True, slots=True)

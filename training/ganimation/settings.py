@@ -48,7 +48,7 @@ class Generation:
     people: str = ""
     people_units: str = ""
     people_share: float = 0.25
-    landmarker: str = "model_repository/face_landmarker/1/model.onnx"
+    landmarker: str = "model_repository/face_landmarker/2/model.onnx"
     classifier: str = "model_repository/expression_classifier/2/model.onnx"
     images: int = 0
     held_out: float = 0.08
