@@ -149,9 +149,9 @@ def main() -> None:
     with running("all", **settings) as stack, Client(stack.address()) as client:
         rows = measure_sizes(client, validation, backgrounds, options.faces, options.seed)
         colours = measure_colours(client, validation, options.faces, options.seed)
-    text = report(rows, colours, "YuNet" if options.yunet else "OpenCV's cascade")
+    text = report(rows, colours, "YuNet" if options.yunet else "the repository's face_detector")
     if options.write:
-        mark = "yunet" if options.yunet else "cascade"
+        mark = "yunet" if options.yunet else "network"
         place = re.compile(rf"(<!-- {mark} -->\n).*?(<!-- /{mark} -->)", re.DOTALL)
         page = options.write.read_text()
         options.write.write_text(place.sub(lambda found: f"{found[1]}{text}\n{found[2]}", page))
