@@ -29,7 +29,9 @@ def read(folders: Sequence[Path]) -> list[dict[str, Any]]:
             raise FileNotFoundError(f"no report in {folder}: evaluate it first (mien evaluate CONFIG)")
         report = json.loads(path.read_text())
         statues = path.with_name("statues.json")
-        report["statues"] = json.loads(statues.read_text())["evaluation"] if statues.exists() else None
+        found = json.loads(statues.read_text()) if statues.exists() else {}
+        report["statues"], report["sizes"] = found.get("evaluation"), found.get("sizes", {})
+        report["name"] = folder.name
         reports.append(report)
     faces = {
         (r["config"]["data"]["source"], *(c["support"] for c in r["evaluation"]["classes"].values())) for r in reports
@@ -40,7 +42,7 @@ def read(folders: Sequence[Path]) -> list[dict[str, Any]]:
 
 
 def rows(reports: Sequence[dict[str, Any]]) -> list[list[str]]:
-    """The table, heads first: one column per run, one row per score."""
+    """The table, heads first: one column per run, by its folder's name, one row per score."""
     scores = [report["evaluation"] for report in reports]
     table = [["", *(report["name"] for report in reports)]]
     table.append(["method", *(report["config"]["model"]["method"] for report in reports)])
@@ -58,6 +60,10 @@ def rows(reports: Sequence[dict[str, Any]]) -> list[list[str]]:
         for name in EXPRESSIONS:
             recalls = (percent(s["classes"][name]["recall"] if s else None) for s in statues)
             table.append([f"rendered statues: recall, {name}", *recalls])
+        bands = [report.get("sizes") or {} for report in reports]
+        for size in dict.fromkeys(name for band in bands for name in band):
+            recalls = (percent(band[size]["macro_recall"] if size in band else None) for band in bands)
+            table.append([f"rendered statues of {size}: mean recall", *recalls])
     return table
 
 

@@ -52,10 +52,18 @@ def test_runs_are_compared_side_by_side(tmp_path: Path) -> None:
         report.write(tmp_path / name, config(), scores(), "a file")
     page = comparison.write([tmp_path / "one", tmp_path / "two"], tmp_path)
     table = page.with_suffix(".md").read_text().splitlines()
-    assert table[0] == "|  | tiny | tiny |"
+    assert table[0] == "|  | one | two |"
     assert table[1] == "|---|---|---|"
     assert any(line.startswith("| recall, fear | – | – |") for line in table)
     assert "<table" in page.read_text()
+
+
+def test_statues_of_each_size_are_compared(tmp_path: Path) -> None:
+    for name in ("people", "both"):
+        report.write(tmp_path / name, config(), scores(), "a file")
+    report.write(tmp_path / "both", config(), scores(), "a file", [], report.STATUES, {"0–32 px": scores()})
+    table = comparison.write([tmp_path / "people", tmp_path / "both"], tmp_path).with_suffix(".md").read_text()
+    assert re.search(r"\| rendered statues of 0–32 px: mean recall \| – \| \d+\.\d \|", table)
 
 
 def test_scores_on_different_faces_are_not_compared(tmp_path: Path) -> None:
