@@ -17,9 +17,11 @@ import numpy as np
 
 from services.chassis.memory import PixelBudget
 from services.chassis.threads import Spent, Threads
-from services.detection.landmarker import FaceLandmarker
+from services.detection.landmarker import FaceLandmarker, Reading
 from services.domain import RGB, Box, Detection, Face, Square, Timings
 from services.images import ImageLimits, cut, decode
+
+LEAST_QUALITY = 0.2  # of a doubtful face; chosen with the detector's held-out photographs, see docs/detection.md
 
 _PIXELS_IN_WORK = 96_000_000  # decoded pictures and their canvases: about 290 MB
 _CANVAS_SHARE, _CANVAS_PIXELS = 5, 4_000_000  # a picture's canvases: at most so many times its pixels, so many in all
@@ -48,6 +50,9 @@ class Search(Protocol):
 
     def frame(self, face: Face) -> Square:
         """The square around a found face that the expression classifiers were trained on."""
+
+    def doubtful(self, face: Face) -> bool:
+        """Whether a found face counts only if the landmarker, where there is one, sees a face there too."""
 
     async def warm(self) -> None:
         """Do everything once that is slow the first time."""
@@ -98,8 +103,11 @@ class FaceDetector:
                 faces = sorted(await self._search.search(picture, spent), key=lambda face: face.box.x)
                 frames = [self._search.frame(face) for face in faces]
             if self._landmarker and faces:
-                faces, aligned = await self._landmarker.read(picture, faces, frames, spent)
-                frames = frames if whole_picture else aligned
+                readings = await self._landmarker.read(picture, faces, frames, spent)
+                if not whole_picture:
+                    readings = [each for each in readings if not self._refuted(each)]
+                    frames = [each.square for each in readings]
+                faces = [each.face for each in readings]
             crops = np.zeros((0, 0, 0, 3), np.uint8)
             if crop_px:
                 crops = await self._threads.do(partial(cut_all, picture, frames, crop_px), spent)
@@ -123,6 +131,10 @@ class FaceDetector:
     def close(self) -> None:
         """Drop what waits, finish what has begun. No call may follow."""
         self._threads.close()
+
+    def _refuted(self, reading: Reading) -> bool:
+        """A patch of cloth that the search half took for a face is nothing to the landmarker."""
+        return self._search.doubtful(reading.face) and reading.quality < LEAST_QUALITY
 
     async def _decoded(self, image: bytes, held: AsyncExitStack, spent: Spent) -> RGB:
         """The picture; the room for it is given back with `held`."""

@@ -40,6 +40,10 @@ class FinderSearch:
         """See `Search.frame`."""
         return self._frame(face)
 
+    def doubtful(self, face: Face) -> bool:
+        """Never: what a finder gives it has looked at closely."""
+        return False
+
     async def warm(self) -> None:
         """Let every finder do its first, slow search."""
         grey = np.full((_WARM_PX, _WARM_PX, 3), 128, np.uint8)

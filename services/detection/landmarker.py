@@ -34,6 +34,16 @@ _FRAME_SIDES = (0.25, 2.0)  # of a believable frame, in units of the model's squ
 
 
 @dataclass(frozen=True, slots=True)
+class Reading:
+    """A face, with landmarks and action units where they can be trusted; the square that the classifier gets; and the
+    landmarker's quality in [0, 1], which is low where there is no face at all."""
+
+    face: Face
+    square: Square
+    quality: float
+
+
+@dataclass(frozen=True, slots=True)
 class _Head:
     """A face, the square that the classifier gets without landmarks, and the one that the landmarker sees."""
 
@@ -48,9 +58,7 @@ class FaceLandmarker:
     def __init__(self, backend: Backend, threads: Threads, min_quality: float = MIN_QUALITY) -> None:
         self._backend, self._threads, self._min_quality = backend, threads, min_quality
 
-    async def read(
-        self, image: RGB, faces: list[Face], frames: list[Square], spent: Spent
-    ) -> tuple[list[Face], list[Square]]:
+    async def read(self, image: RGB, faces: list[Face], frames: list[Square], spent: Spent) -> list[Reading]:
         """The faces with landmarks and action units, and their aligned squares; n ≥ 1, in order.
 
         Args:
@@ -67,8 +75,7 @@ class FaceLandmarker:
         answer = await self._backend.infer(FACE_LANDMARKER.name, {"faces": crops}, deadline_s=calls.remaining_s())
         spent.queue_s += answer.queue_s
         spent.inference_s += answer.inference_s
-        pairs = await self._threads.do(partial(self._read, heads, answer.outputs), spent)
-        return [face for face, _ in pairs], [square for _, square in pairs]
+        return await self._threads.do(partial(self._read, heads, answer.outputs), spent)
 
     def check(self) -> None:
         """Refuse an entry that is no landmarker.
@@ -78,7 +85,7 @@ class FaceLandmarker:
         """
         check(self._backend, FACE_LANDMARKER)
 
-    def _read(self, heads: list[_Head], outputs: Tensors) -> list[tuple[Face, Square]]:
+    def _read(self, heads: list[_Head], outputs: Tensors) -> list[Reading]:
         if not all(np.isfinite(outputs[output.name]).all() for output in FACE_LANDMARKER.outputs):
             raise MienError(Kind.UNAVAILABLE, "The landmarker gave no valid answer. Tell whoever runs this service.")
         rows = zip(*(outputs[output.name] for output in FACE_LANDMARKER.outputs), strict=True)
@@ -94,18 +101,19 @@ class FaceLandmarker:
         action_units: NDArray[np.float64],
         quality: NDArray[np.float64],
         frame: NDArray[np.float64],
-    ) -> tuple[Face, Square]:
-        if quality[0] < self._min_quality:
-            return head.face, head.frame
+    ) -> Reading:
+        trust = float(quality[0])
+        if trust < self._min_quality:
+            return Reading(head.face, head.frame, trust)
         points = tuple((float(x), float(y)) for x, y in to_picture(head.seen, landmarks))
         intensities = dict(zip(ACTION_UNITS, action_units.clip(0, 1).tolist(), strict=True))
         face = replace(head.face, landmarks=points, action_units=intensities)
         face = replace(face, square=replace(head.seen, roll_deg=eye_line_deg(face, head.seen.roll_deg)))
         if not _FRAME_SIDES[0] <= frame[2] <= _FRAME_SIDES[1]:
-            return face, head.frame
+            return Reading(face, head.frame, trust)
         centre_x, centre_y = to_picture(head.seen, frame[:2])
         side, roll_deg = float(frame[2]) * head.seen.side, head.seen.roll_deg + float(frame[3])
-        return face, Square(float(centre_x), float(centre_y), side, roll_deg)
+        return Reading(face, Square(float(centre_x), float(centre_y), side, roll_deg), trust)
 
 
 def eye_line_deg(face: Face, otherwise: float = 0.0) -> float:

@@ -23,6 +23,7 @@ from services.inference.backend import Backend, Tensors
 from services.inference.roles import check
 
 MIN_SCORE = 0.5
+SURE_SCORE = 0.75  # below it the landmarker has a say
 MOST_FACES = 256  # of a picture, the surest: bounds the time and the answer's size for a picture of a crowd
 FRAMING = Framing(scale=1.11, shift_y=-0.015)  # of boxes from forehead to chin, as YuNet's, for which it was measured
 
@@ -48,6 +49,10 @@ class NetworkSearch:
     def frame(self, face: Face) -> Square:
         """The square that FER+ would show of this face."""
         return FRAMING.square(face.box)
+
+    def doubtful(self, face: Face) -> bool:
+        """Whether the network alone does not decide."""
+        return face.score < SURE_SCORE
 
     async def warm(self) -> None:
         """Ask once.

@@ -129,6 +129,22 @@ async def test_where_landmarks_cannot_be_trusted_the_detectors_word_stays(tmp_pa
     assert len(red.action_units) == 17
 
 
+async def test_a_doubtful_find_in_which_the_landmarker_sees_no_face_is_dropped(tmp_path: Path) -> None:
+    hollow, corners = (
+        (slice(75, 135), slice(55, 112)),
+        ((40, 60), (220, 60)),
+    )  # leaves .58 of the square, the toy's score
+    for other, kept in (("blue", 2), ("green", 1)):
+        picture = painted(400, 300, (other, *corners[0], 90), ("red", *corners[1], 90), ground=20)
+        picture[hollow] = 20
+        async with reading(tmp_path / other) as detector:
+            found = await detector.detect(png(picture), crop_px=32)
+        assert len(found.faces) == len(found.crops) == kept
+        assert found.faces[-1].score == pytest.approx(1.0)
+        if kept == 2:
+            assert found.faces[0].score == pytest.approx(0.58, abs=0.01)
+
+
 async def test_a_whole_picture_gets_landmarks_too_and_its_crop_stays_the_whole_picture(tmp_path: Path) -> None:
     picture = painted(90, 90, ("blue", 30, 30, 30))
     async with reading(tmp_path) as detector:
