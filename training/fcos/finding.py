@@ -14,12 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.fcos.composition import GREY
+from training.shape.squares import around, cut
 
 CANVAS_PX, OVERLAP_PX = 320, 64
 LEVELS_PX = ((640, 400), (1280, 900))
 SAME, WITHIN = 0.4, 0.75
 CUT_PX = 2  # a box that ends so near to an edge beyond which the picture goes on is left to another tile
 BATCH = 16
+SURE_SCORE, LEAST_QUALITY, CROP_PX = 0.75, 0.2, 112
 
 Answers = dict[str, NDArray[np.float32]]
 Function = Callable[[NDArray[np.uint8]], Answers]
@@ -56,6 +58,20 @@ def find(function: Function, image: NDArray[np.uint8], least: float = 0.05) -> N
     middle = found[:, :2] + found[:, 2:4] / 2
     found = found[((middle >= 0) & (middle <= [width, height])).all(1) & (found[:, 2:4] > 0).all(1)]
     return found[distinct(found[:, :4], found[:, 14])]
+
+
+def confirmed(rows: NDArray[np.float64], image: NDArray[np.uint8], landmarker: Function) -> NDArray[np.float64]:
+    """The rows that are sure, or in which the landmarker sees a face too; the detection service's second look.
+
+    Args:
+        rows: `[n, 15]` of `find`. landmarker: crops `[n, 112, 112, 3] uint8` → answers with `quality` `[n, 1]`.
+    """
+    doubtful = np.flatnonzero(rows[:, 14] < SURE_SCORE)
+    if not len(doubtful):
+        return rows
+    squares = [around(rows[at, :4], rows[at, 4:14].reshape(5, 2)) for at in doubtful]
+    quality = landmarker(np.stack([cut(image, square, CROP_PX) for square in squares]))["quality"][:, 0]
+    return np.delete(rows, doubtful[quality < LEAST_QUALITY], axis=0)
 
 
 def distinct(boxes: NDArray[np.float64], scores: NDArray[np.float64]) -> NDArray[np.intp]:

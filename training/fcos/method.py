@@ -6,6 +6,7 @@ import json
 import shutil
 import tempfile
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -57,21 +58,24 @@ def evaluate(config: Config, folder: Path, model: Path | None) -> str:
     if picture is not None:
         cv2.imwrite(str(folder / "detector.png"), picture[..., ::-1])
     page = tables.write(folder, config.name, measured, results)
-    ours = [f"{each.album}: {_said(each)}" for each in results if each.finder == "mien"]
+    ours = [f"{each.finder}, {each.album}: {_said(each)}" for each in results if each.finder.startswith("mien")]
     return f"{'; '.join(ours)}: see {page}"
 
 
 def compare(config: Config, function: finding.Function) -> tuple[list[Score], NDArray[np.uint8] | None]:
     """Every finder on every album, and a sheet of the first album."""
     albums = evaluation.albums(config.scenes)
-    finders: list[tuple[str, Finder, float]] = [
-        ("mien", lambda image: finding.find(function, image), THRESHOLD),
-        ("cascade alt2", evaluation.cascade(), 0.5),
-    ]
+    finders: list[tuple[str, Finder, float]] = [("mien", partial(finding.find, function), THRESHOLD)]
+    landmarker = Path(config.scenes.landmarker).expanduser()
+    if config.scenes.landmarker and landmarker.exists():
+        second = gate.of_file(landmarker)
+        finders.append(("mien + landmarker", partial(_twice, function, second), THRESHOLD))
+    served = finders[-1][1]
+    finders.append(("cascade alt2", evaluation.cascade(), 0.5))
     if config.scenes.teacher and Path(config.scenes.teacher).expanduser().exists():
         finders.append(("YuNet", teacher.yunet(Path(config.scenes.teacher)), teacher.SURE))
     scores = [evaluation.measure(album, *finder) for album in albums for finder in finders]
-    picture = evaluation.sheet(albums[0], finders[0][1], THRESHOLD) if albums[0].pictures else None
+    picture = evaluation.sheet(albums[0], served, THRESHOLD) if albums[0].pictures else None
     return scores, picture
 
 
@@ -123,6 +127,11 @@ def of_network(served: networks.ServedDetector) -> finding.Function:
         return {"boxes": boxes.numpy(), "scores": scores.numpy(), "points": points.numpy()}
 
     return answers
+
+
+def _twice(function: finding.Function, landmarker: finding.Function, image: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """What the service finds: the detector's finds, the doubtful ones looked at by the landmarker."""
+    return finding.confirmed(finding.find(function, image), image, landmarker)
 
 
 def _said(score: Score) -> str:

@@ -16,6 +16,7 @@ class Scenes:
     faces: FER+ (see `training/data/ferplus.py`): people's faces with a box and no points.
     backgrounds: photos with `yunet_faces.json`; without listed faces they are backgrounds, with faces they teach.
     teacher: YuNet's file; adds the five points to people's faces and to photos ('' or missing: boxes alone).
+    landmarker: an exported landmarker; `mien evaluate` lets it look at doubtful finds, as the service does.
     photos: folders of photos with `yunet_faces.json` that are held out whole, for evaluation.
     side_px: of a training canvas; the served canvas is 320.
     canvases: in an epoch.
@@ -34,6 +35,7 @@ class Scenes:
     faces: str = "../shared/data/ferplus"
     backgrounds: str = "../shared/data/backgrounds"
     teacher: str = "../shared/data/yunet/face_detection_yunet_2023mar.onnx"
+    landmarker: str = "model_repository/face_landmarker/2/model.onnx"
     photos: tuple[str, ...] = ("../shared/data/statue_photos", "../shared/data/people_photos")
     side_px: int = 320
     canvases: int = 8000

@@ -78,7 +78,8 @@ def test_the_report_puts_ours_beside_the_cascade(tmp_path: Path) -> None:
     cv2.imwrite(str(photos / "one.png"), picture)
     cv2.imwrite(str(photos / "none.png"), np.full((200, 200, 3), 30, np.uint8))
     (photos / "yunet_faces.json").write_text(json.dumps({"one.png": [[60, 50, 40, 40, 0.9]]}))
-    config = from_dict({"name": "tiny", "scenes": {"teacher": "", "backgrounds": "", "photos": [str(photos)]}})
+    nothing = {"teacher": "", "backgrounds": "", "landmarker": ""}
+    config = from_dict({"name": "tiny", "scenes": {**nothing, "photos": [str(photos)]}})
     scores, sheet = method.compare(config, bright)
     assert [(score.finder, score.album, score.faces, score.recall) for score in scores] == [
         ("mien", "statue photos", 1, 1.0),
@@ -87,3 +88,22 @@ def test_the_report_puts_ours_beside_the_cascade(tmp_path: Path) -> None:
     assert sheet is not None
     page = tables.write(tmp_path / "run", "tiny", "a test", scores)
     assert "statue photos (2)" in page.read_text()
+
+
+def test_a_doubtful_find_stays_only_if_the_landmarker_sees_a_face() -> None:
+    image = np.zeros((100, 100, 3), np.uint8)
+    image[:, 50:] = 200
+    rows = np.zeros((3, 15))
+    rows[:, :4] = [[5, 30, 30, 40], [65, 30, 30, 40], [5, 30, 30, 40]]
+    rows[:, 4:14] = np.tile((rows[:, None, :2] + [[8, 12], [22, 12], [15, 20], [10, 30], [20, 30]]), 1).reshape(3, 10)
+    rows[:, 14] = [0.6, 0.6, 0.9]
+    asked = []
+
+    def landmarker(crops: np.ndarray) -> dict[str, np.ndarray]:  # type: ignore[type-arg]
+        asked.append(crops.shape)
+        return {"quality": (crops.mean((1, 2, 3)) > 100).astype(np.float32)[:, None]}
+
+    kept = finding.confirmed(rows, image, landmarker)
+    assert asked == [(2, 112, 112, 3)], "the sure one is not looked at"
+    assert kept[:, 14].tolist() == [0.6, 0.9]
+    assert kept[0, 0] == 65
