@@ -160,7 +160,7 @@ async def serve(settings: Settings, roles: tuple[str, ...], announce: Callable[[
 def _detector(settings: Settings, limits: ImageLimits, backend: Backend, parts: Parts) -> Detector:
     threads = _threads(settings.detection_workers, "detection", parts)
     landmarker = FaceLandmarker(backend, threads) if _installed(settings, FACE_LANDMARKER.name) else None
-    detector = FaceDetector(_search(settings, backend, threads), threads, limits, landmarker)
+    detector = FaceDetector(_search(settings, backend, threads, landmarker is not None), threads, limits, landmarker)
     parts.start.append(detector.warm)
     return detector
 
@@ -177,11 +177,11 @@ def _threads(workers: int, name: str, parts: Parts) -> Threads:
     return threads
 
 
-def _search(settings: Settings, backend: Backend, threads: Threads) -> Search:
+def _search(settings: Settings, backend: Backend, threads: Threads, second_look: bool) -> Search:
     chosen = _chosen_detector(settings)
     LOG.info("faces are found by: %s", chosen)
     if chosen == "network":
-        return NetworkSearch(backend, threads)
+        return NetworkSearch(backend, threads, second_look)
     if chosen == "cascade":
         return FinderSearch(CascadeFinder, threads)
     if settings.yunet_model is None:

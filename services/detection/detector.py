@@ -17,11 +17,9 @@ import numpy as np
 
 from services.chassis.memory import PixelBudget
 from services.chassis.threads import Spent, Threads
-from services.detection.landmarker import FaceLandmarker, Reading
+from services.detection.landmarker import FaceLandmarker
 from services.domain import RGB, Box, Detection, Face, Square, Timings
 from services.images import ImageLimits, cut, decode
-
-LEAST_QUALITY = 0.2  # of a doubtful face; chosen with the detector's held-out photographs, see docs/detection.md
 
 _PIXELS_IN_WORK = 96_000_000  # decoded pictures and their canvases: about 290 MB
 _CANVAS_SHARE, _CANVAS_PIXELS = 5, 4_000_000  # a picture's canvases: at most so many times its pixels, so many in all
@@ -51,8 +49,8 @@ class Search(Protocol):
     def frame(self, face: Face) -> Square:
         """The square around a found face that the expression classifiers were trained on."""
 
-    def doubtful(self, face: Face) -> bool:
-        """Whether a found face counts only if the landmarker, where there is one, sees a face there too."""
+    def confirmed(self, face: Face, quality: float) -> bool:
+        """Whether a found face counts, now that the landmarker has looked at it with this quality in [0, 1]."""
 
     async def warm(self) -> None:
         """Do everything once that is slow the first time."""
@@ -105,7 +103,7 @@ class FaceDetector:
             if self._landmarker and faces:
                 readings = await self._landmarker.read(picture, faces, frames, spent)
                 if not whole_picture:
-                    readings = [each for each in readings if not self._refuted(each)]
+                    readings = [each for each in readings if self._search.confirmed(each.face, each.quality)]
                     frames = [each.square for each in readings]
                 faces = [each.face for each in readings]
             crops = np.zeros((0, 0, 0, 3), np.uint8)
@@ -131,10 +129,6 @@ class FaceDetector:
     def close(self) -> None:
         """Drop what waits, finish what has begun. No call may follow."""
         self._threads.close()
-
-    def _refuted(self, reading: Reading) -> bool:
-        """A patch of cloth that the search half took for a face is nothing to the landmarker."""
-        return self._search.doubtful(reading.face) and reading.quality < LEAST_QUALITY
 
     async def _decoded(self, image: bytes, held: AsyncExitStack, spent: Spent) -> RGB:
         """The picture; the room for it is given back with `held`."""

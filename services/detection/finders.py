@@ -40,9 +40,9 @@ class FinderSearch:
         """See `Search.frame`."""
         return self._frame(face)
 
-    def doubtful(self, face: Face) -> bool:
-        """Never: what a finder gives it has looked at closely."""
-        return False
+    def confirmed(self, face: Face, quality: float) -> bool:
+        """Always: what a finder gives it has looked at closely."""
+        return True
 
     async def warm(self) -> None:
         """Let every finder do its first, slow search."""

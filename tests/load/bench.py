@@ -85,8 +85,9 @@ class BarePipeline:
         backend = cast(Backend, self._backend)
         roles = self._backend.specs()
         found = "face_detector" in roles  # as the gateway does by default
-        search = NetworkSearch(backend, threads) if found else FinderSearch(CascadeFinder, threads)
         landmarker = FaceLandmarker(backend, threads) if "face_landmarker" in roles else None
+        second_look = landmarker is not None
+        search = NetworkSearch(backend, threads, second_look) if found else FinderSearch(CascadeFinder, threads)
         detector = FaceDetector(search, threads, ImageLimits(), landmarker)
         pipeline = Pipeline(detector, ExpressionClassifier(backend), Metrics("bench"))
         seconds = []

@@ -21,7 +21,10 @@ LEVELS_PX = ((640, 400), (1280, 900))
 SAME, WITHIN = 0.4, 0.75
 CUT_PX = 2  # a box that ends so near to an edge beyond which the picture goes on is left to another tile
 BATCH = 16
-SURE_SCORE, LEAST_QUALITY, CROP_PX = 0.75, 0.2, 112
+# The service's (services/detection/network.py): what a face must reach alone, and with the landmarker's quality.
+MIN_SCORE, MIN_DOUBTED_SCORE = 0.55, 0.35
+QUALITY_WEIGHT, MIN_SUM = 0.7, 0.74
+CROP_PX = 112  # of the landmarker
 
 Answers = dict[str, NDArray[np.float32]]
 Function = Callable[[NDArray[np.uint8]], Answers]
@@ -61,17 +64,19 @@ def find(function: Function, image: NDArray[np.uint8], least: float = 0.05) -> N
 
 
 def confirmed(rows: NDArray[np.float64], image: NDArray[np.uint8], landmarker: Function) -> NDArray[np.float64]:
-    """The rows that are sure, or in which the landmarker sees a face too; the detection service's second look.
+    """The rows of which detector and landmarker together are sure enough; the detection service's second look.
+
+    Their score becomes that of a single look: `MIN_SCORE` where the sum of both just reaches what it must.
 
     Args:
         rows: `[n, 15]` of `find`. landmarker: crops `[n, 112, 112, 3] uint8` → answers with `quality` `[n, 1]`.
     """
-    doubtful = np.flatnonzero(rows[:, 14] < SURE_SCORE)
-    if not len(doubtful):
+    if not len(rows):
         return rows
-    squares = [around(rows[at, :4], rows[at, 4:14].reshape(5, 2)) for at in doubtful]
+    squares = [around(row[:4], row[4:14].reshape(5, 2)) for row in rows]
     quality = landmarker(np.stack([cut(image, square, CROP_PX) for square in squares]))["quality"][:, 0]
-    return np.delete(rows, doubtful[quality < LEAST_QUALITY], axis=0)
+    sums = rows[:, 14] + QUALITY_WEIGHT * quality
+    return np.hstack([rows[:, :14], np.where(rows[:, 14] >= MIN_DOUBTED_SCORE, sums, 0)[:, None] - MIN_SUM + MIN_SCORE])
 
 
 def distinct(boxes: NDArray[np.float64], scores: NDArray[np.float64]) -> NDArray[np.intp]:

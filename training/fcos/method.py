@@ -25,7 +25,6 @@ from training.fcos.evaluate import Finder, Score
 from training.fcos.task import DetectionTask
 from training.loop import Process
 
-THRESHOLD = 0.5  # the service's
 LIMITS = [
     "Sees light and dark only; faces from about 10 px on a canvas of 320 px; turned over by more than 25°, few.",
     "Its teacher for photographs is YuNet: what YuNet misses it was partly taught to miss.",
@@ -65,17 +64,17 @@ def evaluate(config: Config, folder: Path, model: Path | None) -> str:
 def compare(config: Config, function: finding.Function) -> tuple[list[Score], NDArray[np.uint8] | None]:
     """Every finder on every album, and a sheet of the first album."""
     albums = evaluation.albums(config.scenes)
-    finders: list[tuple[str, Finder, float]] = [("mien", partial(finding.find, function), THRESHOLD)]
+    finders: list[tuple[str, Finder, float]] = [("mien", partial(finding.find, function), finding.MIN_SCORE)]
     landmarker = Path(config.scenes.landmarker).expanduser()
     if config.scenes.landmarker and landmarker.exists():
         second = gate.of_file(landmarker)
-        finders.append(("mien + landmarker", partial(_twice, function, second), THRESHOLD))
+        finders.append(("mien + landmarker", partial(_twice, function, second), finding.MIN_SCORE))
     served = finders[-1][1]
     finders.append(("cascade alt2", evaluation.cascade(), 0.5))
     if config.scenes.teacher and Path(config.scenes.teacher).expanduser().exists():
         finders.append(("YuNet", teacher.yunet(Path(config.scenes.teacher)), teacher.SURE))
     scores = [evaluation.measure(album, *finder) for album in albums for finder in finders]
-    picture = evaluation.sheet(albums[0], served, THRESHOLD) if albums[0].pictures else None
+    picture = evaluation.sheet(albums[0], served, finding.MIN_SCORE) if albums[0].pictures else None
     return scores, picture
 
 

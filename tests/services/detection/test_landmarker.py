@@ -50,7 +50,9 @@ async def reading(
     backend = EmbeddedBackend(repository, ledger or Ledger())
     await backend.start()
     threads = Threads(2)
-    search = FinderSearch(finder_factory, threads) if finder_factory else NetworkSearch(backend, threads)
+    search = (
+        FinderSearch(finder_factory, threads) if finder_factory else NetworkSearch(backend, threads, second_look=True)
+    )
     detector = FaceDetector(search, threads, landmarker=FaceLandmarker(backend, threads))
     await detector.warm()
     try:
