@@ -130,7 +130,7 @@ def of_network(served: networks.ServedDetector) -> finding.Function:
 
 def _twice(function: finding.Function, landmarker: finding.Function, image: NDArray[np.uint8]) -> NDArray[np.float64]:
     """What the service finds: the detector's finds, the doubtful ones looked at by the landmarker."""
-    return finding.confirmed(finding.find(function, image), image, landmarker)
+    return finding.confirmed(finding.find(function, image, finding.MIN_DOUBTED_SCORE), image, landmarker)
 
 
 def _said(score: Score) -> str:
