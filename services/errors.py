@@ -70,6 +70,7 @@ TABLE: dict[Kind, Row] = {
     Kind.INTERNAL: Row(500, "INTERNAL", False, "An internal error"),
 }
 
+NO_SUCH_MODEL = "There is no such model; GET /v1/models or ListModels names those there are."
 NO_GENERATOR = (
     "No expression generator is installed here. Put an expression_generator into the model repository and restart."
 )

@@ -131,6 +131,18 @@ def cut(image: RGB, square: Square, side_px: int) -> RGB:
     return samples.astype(np.uint8, copy=False)
 
 
+def read_square(data: bytes, limits: ImageLimits, side_px: int) -> RGB:
+    """A picture that is one face already, `[side_px, side_px, 3] uint8`: whole and unsqueezed, the shorter side made as
+    long as the longer one by repeating the border.
+
+    Raises:
+        MienError: as `decode`.
+    """
+    image = decode(data, limits)
+    height, width = image.shape[:2]
+    return cut(image, Square(width / 2, height / 2, max(width, height)), side_px)
+
+
 def covered(image: RGB, square: Square, margin: int) -> tuple[RGB, int, int]:
     """The part of the picture under the square (at least one pixel), not copied, and its left and top in pixels."""
     height, width = image.shape[:2]

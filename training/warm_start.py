@@ -75,7 +75,7 @@ def _from_export(network: nn.Module, path: Path, example: Callable[[], Tensor]) 
     own = {name for name, _ in network.named_parameters()}
     missing = sorted(own - taken - {f"{at}.{part}" for at, part in _norm_parameters(network, pairs)})
     if missing:
-        LOG.info("%s has no %s: these start from scratch", path, ", ".join(missing))
+        LOG.warning("%s has no %s: these start from scratch", path, ", ".join(missing))
     _unfold(network, [(conv, norm) for _, conv, norm in pairs], example())
 
 

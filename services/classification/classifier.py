@@ -8,7 +8,7 @@ import numpy as np
 
 from services import calls
 from services.domain import RGB, Classification, Model, ModelVersion, Timings
-from services.errors import Kind, MienError
+from services.errors import NO_SUCH_MODEL, Kind, MienError
 from services.inference.backend import Backend, ModelSpec
 
 ROLE = "expression_classifier"
@@ -56,7 +56,7 @@ class ExpressionClassifier:
         if spec is None:
             raise MienError(
                 Kind.UNKNOWN_MODEL,
-                "There is no such model; GET /v1/models or ListModels names those there are.",
+                NO_SUCH_MODEL,
                 field="model",
             )
         return spec

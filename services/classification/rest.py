@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request, Response
 from services import documents, images
 from services.chassis.rest import attended, server_timing
 from services.chassis.uploads import OPENAPI_BODY, read_image
-from services.domain import FACE_PX, RGB, Classification, Classifier, Square, top_expression
+from services.domain import FACE_PX, Classification, Classifier, top_expression
 
 
 def routes(classifier: Classifier, limits: images.ImageLimits) -> APIRouter:
@@ -29,13 +29,8 @@ def routes(classifier: Classifier, limits: images.ImageLimits) -> APIRouter:
         )
 
     async def _classify(data: bytes, model: str) -> Classification:
-        crop = await asyncio.to_thread(_crop, data)
+        crop = await asyncio.to_thread(images.read_square, data, limits, FACE_PX)
         return await classifier.classify(np.expand_dims(crop, 0), model=model)
-
-    def _crop(data: bytes) -> RGB:
-        image = images.decode(data, limits)
-        height, width = image.shape[:2]
-        return images.cut(image, Square(width / 2, height / 2, max(width, height)), FACE_PX)
 
     @router.get("/models", summary="The models that can be asked for, with their cards")
     async def models() -> documents.Models:

@@ -18,7 +18,7 @@ from services.domain import (
     Timings,
     top_expression,
 )
-from services.errors import Kind, MienError
+from services.errors import NO_SUCH_MODEL, Kind, MienError
 from services.metrics import Metrics
 
 
@@ -79,7 +79,7 @@ class Pipeline:
                 return model.model
         raise MienError(
             Kind.UNKNOWN_MODEL,
-            "There is no such model; GET /v1/models or ListModels names those there are.",
+            NO_SUCH_MODEL,
             field="model",
         )
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from services import calls
 from services.domain import ACTION_UNITS, MOST_ROWS, RGB, SQUARE_PX, Generation, Model, ModelVersion, Target, Timings
-from services.errors import NO_GENERATOR, Kind, MienError
+from services.errors import NO_GENERATOR, NO_SUCH_MODEL, Kind, MienError
 from services.generation.expressions import wanted
 from services.inference.backend import Backend, ModelSpec, Tensor
 from services.inference.roles import Role, check
@@ -103,7 +103,7 @@ class ExpressionGenerator:
         if spec is None:
             raise MienError(
                 Kind.UNKNOWN_MODEL,
-                "There is no such model; GET /v1/models or ListModels names those there are.",
+                NO_SUCH_MODEL,
                 field="model",
             )
         return spec

@@ -12,7 +12,7 @@ from services import documents, images, synthetic
 from services.chassis.parameters import TargetParameters, openapi_parameters, read_parameters, units_from_json
 from services.chassis.rest import attended, server_timing
 from services.chassis.uploads import OPENAPI_BODY, read_upload
-from services.domain import ACTION_UNITS, RGB, SQUARE_PX, Generation, Generator, Square
+from services.domain import ACTION_UNITS, SQUARE_PX, Generation, Generator
 
 
 class FaceParameters(TargetParameters):
@@ -52,18 +52,13 @@ def routes(generator: Generator, limits: images.ImageLimits) -> APIRouter:
         return Response(picture, media_type="image/png", headers=server_timing(generation.timings))
 
     async def _generate(data: bytes, wish: FaceParameters) -> tuple[Generation, bytes]:
-        crop = await asyncio.to_thread(_crop, data)
+        crop = await asyncio.to_thread(images.read_square, data, limits, SQUARE_PX)
         units = units_from_json(wish.present)
         present = np.array([[units.get(name, 0.0) for name in ACTION_UNITS]], np.float32)
         generation = await generator.generate(
             np.expand_dims(crop, 0), present, wish.target, intensity=wish.intensity, model=wish.model
         )
         return generation, await asyncio.to_thread(synthetic.picture, generation.rendered[0, 0], "png")
-
-    def _crop(data: bytes) -> RGB:
-        image = images.decode(data, limits)
-        height, width = image.shape[:2]
-        return images.cut(image, Square(width / 2, height / 2, max(width, height)), SQUARE_PX)
 
     @router.get("/models", summary="The models that can be asked for, with their cards")
     async def models() -> documents.Models:

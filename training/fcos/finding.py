@@ -64,9 +64,9 @@ def find(function: Function, image: NDArray[np.uint8], least: float = 0.05) -> N
 
 
 def confirmed(rows: NDArray[np.float64], image: NDArray[np.uint8], landmarker: Function) -> NDArray[np.float64]:
-    """The rows of which detector and landmarker together are sure enough; the detection service's second look.
+    """All rows, judged by detector and landmarker together: the detection service's second look.
 
-    Their score becomes that of a single look: `MIN_SCORE` where the sum of both just reaches what it must.
+    The score becomes one on a single look's scale, `MIN_SCORE` where the sum of both just reaches what it must.
 
     Args:
         rows: `[n, 15]` of `find`. landmarker: crops `[n, 112, 112, 3] uint8` → answers with `quality` `[n, 1]`.
