@@ -26,6 +26,7 @@ FACE_PX, UNITS = 128, 17
 FEATURES = 64  # of the condition
 GATE = 20.0  # a change whose parts sum to 0.1 already opens the mask by 86 %
 EPSILON = 1e-5
+PHASES = 4  # of a picture taken apart into every second row and column
 
 
 def scaled(face_B3HW: Tensor) -> Tensor:
@@ -39,11 +40,29 @@ def blend(face_B3HW: Tensor, colour_B3HW: Tensor, mask_B1HW: Tensor) -> Tensor:
 
 
 def normalised(x_BCHW: Tensor) -> Tensor:
-    """Instance norm: each channel of each picture to mean 0 and deviation 1, in float32."""
+    """Instance norm: each channel of each picture to mean 0 and deviation 1, in float32.
+
+    Written out for the exported graph; a training's gradients are a third faster through one fused step.
+    """
+    if torch.is_grad_enabled() and not torch.compiler.is_exporting():
+        return F.group_norm(x_BCHW.float(), x_BCHW.shape[1], eps=EPSILON)
     flat_BCP = x_BCHW.float().flatten(2)
     centred_BCP = flat_BCP - flat_BCP.mean(2, keepdim=True)
     deviation_BC1 = (centred_BCP.square().mean(2, keepdim=True) + EPSILON).sqrt()
     return (centred_BCP / deviation_BC1).unflatten(2, x_BCHW.shape[2:])
+
+
+def warped(face_B3HW: Tensor, flow_B2hw: Tensor) -> Tensor:
+    """Each pixel taken from where the flow points: pixels right and down, enlarged to the face's size, linear between
+    pixels; beyond the edge the edge is repeated."""
+    height, width = face_B3HW.shape[2:]
+    flow_B2HW = F.interpolate(flow_B2hw, size=(height, width), mode="bilinear", align_corners=False)
+    rows_H = (torch.arange(height, device=face_B3HW.device) + 0.5) * (2 / height) - 1
+    columns_W = (torch.arange(width, device=face_B3HW.device) + 0.5) * (2 / width) - 1
+    where_BHW2 = torch.stack(
+        [flow_B2HW[:, 0] * (2 / width) + columns_W, flow_B2HW[:, 1] * (2 / height) + rows_H[:, None]], 3
+    )
+    return F.grid_sample(face_B3HW.float(), where_BHW2, mode="bilinear", padding_mode="border", align_corners=False)
 
 
 class FilmConv(nn.Module):
@@ -78,41 +97,53 @@ class FilmBlock(nn.Module):
 class Generator(nn.Module):
     """Face [B, 3, H, W] in [0, 255] and change of units [B, K] in [-1, 1] (target minus source) → colour, mask.
 
-    An encoder to 32 x 32, residual blocks there, a decoder to which the encoder's maps of 64 and 128 px are added. The
-    colour is the face made lighter or darker by a share of the room that is left to 255 or to 0, so it never leaves
-    [0, 255]. The mask is multiplied by 1 - exp(-20 sum|change|): no change is no mask, exactly.
+    An expression moves what is there before it paints anything: the colour picture is the face warped by a flow of up
+    to `reach` pixels (0 = no flow), then made lighter or darker by a share of the room that is left to 255 or to 0, so
+    it never leaves [0, 255]. A warp keeps the stone's grain, which a picture painted anew would lose.
+
+    All layers work at 64, 32 and 16 px: the face comes in as four phases of 64 px, share and mask leave as such, the flow
+    is enlarged; the encoder's maps of 64 and 32 px are added in the decoder. The mask is multiplied by 1 - exp(-20 sum|change|): no change is no mask, exactly.
     """
 
-    def __init__(self, width: int = 24, blocks: int = 4) -> None:
+    def __init__(self, width: int = 24, blocks: int = 4, reach: float = 16.0) -> None:
         super().__init__()
+        self.reach = reach
         self.embed = nn.Sequential(nn.Linear(UNITS, FEATURES), nn.ReLU(), nn.Linear(FEATURES, FEATURES), nn.ReLU())
-        self.stem = FilmConv(3, width, 5)
-        self.down_64 = FilmConv(width, 2 * width, 4, 2)
+        self.stem = FilmConv(3 * PHASES, 2 * width, 3)
         self.down_32 = FilmConv(2 * width, 4 * width, 4, 2)
-        self.blocks = nn.ModuleList(FilmBlock(4 * width) for _ in range(blocks))
+        self.down_16 = FilmConv(4 * width, 8 * width, 4, 2)
+        self.blocks = nn.ModuleList(FilmBlock(8 * width) for _ in range(blocks))
+        self.up_32 = FilmConv(8 * width, 4 * width, 3)
         self.up_64 = FilmConv(4 * width, 2 * width, 3)
-        self.up_128 = FilmConv(2 * width, width, 3)
-        self.heads = nn.Conv2d(width, 4, 5, 1, 2)
+        self.refine = FilmConv(2 * width, 2 * width, 3)
+        self.paint = nn.Conv2d(2 * width, 4 * PHASES, 3, 1, 1)
+        self.flow = nn.Conv2d(2 * width, 2, 3, 1, 1)
         # Without this a change would begin as a whisper beside the biases, alike for every unit.
         for module in self.modules():
             if isinstance(module, nn.Linear):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
                 nn.init.zeros_(module.bias)
+        for head in (self.paint, self.flow):  # it begins as nearly a copy
+            nn.init.normal_(head.weight, std=0.01)
+            nn.init.zeros_(head.bias)
 
     def forward(self, face_B3HW: Tensor, change_BK: Tensor) -> tuple[Tensor, Tensor]:
         condition_BF = self.embed(change_BK)
-        wide = F.relu(self.stem(scaled(face_B3HW), condition_BF))
-        half = F.relu(self.down_64(wide, condition_BF))
-        x_BCHW = F.relu(self.down_32(half, condition_BF))
+        phases = F.pixel_unshuffle(scaled(face_B3HW), 2)
+        half = F.relu(self.stem(phases, condition_BF))
+        quarter = F.relu(self.down_32(half, condition_BF))
+        x_BCHW = F.relu(self.down_16(quarter, condition_BF))
         for block in self.blocks:
             x_BCHW = block(x_BCHW, condition_BF)
+        x_BCHW = F.relu(self.up_32(_twice(x_BCHW), condition_BF)) + quarter
         x_BCHW = F.relu(self.up_64(_twice(x_BCHW), condition_BF)) + half
-        x_BCHW = F.relu(self.up_128(_twice(x_BCHW), condition_BF)) + wide
-        heads_B4HW = self.heads(x_BCHW).float()
-        share_B3HW = torch.tanh(heads_B4HW[:, :3])
-        colour_B3HW = face_B3HW + F.relu(share_B3HW) * (255 - face_B3HW) - F.relu(-share_B3HW) * face_B3HW
+        x_BCHW = F.relu(self.refine(x_BCHW, condition_BF))
+        painted_B4HW = F.pixel_shuffle(self.paint(x_BCHW).float(), 2)
+        moved_B3HW = warped(face_B3HW, self.reach * torch.tanh(self.flow(x_BCHW).float())) if self.reach else face_B3HW
+        share_B3HW = torch.tanh(painted_B4HW[:, :3])
+        colour_B3HW = moved_B3HW + F.relu(share_B3HW) * (255 - moved_B3HW) - F.relu(-share_B3HW) * moved_B3HW
         opened_B = 1 - torch.exp(-GATE * change_BK.abs().sum(1))
-        return colour_B3HW, torch.sigmoid(heads_B4HW[:, 3:]) * opened_B[:, None, None, None]
+        return colour_B3HW, torch.sigmoid(painted_B4HW[:, 3:]) * opened_B[:, None, None, None]
 
 
 class Critic(nn.Module):

@@ -41,8 +41,8 @@ class Objective(Protocol):
     def critic_terms(self, critic: nn.Module, batch: Batch, made_B3HW: Tensor, number: int) -> Terms:
         """The critic's losses; `made` has no gradient, `number` counts the critic's steps."""
 
-    def generator_terms(self, generator: nn.Module, critic: nn.Module, batch: Batch, made: Made) -> Terms:
-        """The generator's losses."""
+    def generator_terms(self, generator: nn.Module, critic: nn.Module | None, batch: Batch, made: Made) -> Terms:
+        """The generator's losses; without a critic those that need none."""
 
 
 def render(generator: nn.Module, face_B3HW: Tensor, condition_BK: Tensor) -> Made:
@@ -71,16 +71,17 @@ class Film:
             terms["slope"] = self.how.gradient_penalty * self.how.lazy * slope
         return terms
 
-    def generator_terms(self, generator: nn.Module, critic: nn.Module, batch: Batch, made: Made) -> Terms:
+    def generator_terms(self, generator: nn.Module, critic: nn.Module | None, batch: Batch, made: Made) -> Terms:
         how, first = self.how, len(batch.truths)
         with torch.no_grad():
             wanted_BK = self.judge(batch.faces) + batch.change
         terms = {
-            "adversarial": -how.adversarial * critic(made.faces, batch.change).mean(),
             "units": how.units * losses.unit_error(self.judge(made.faces).float(), wanted_BK.float(), self.readable_K),
             "mask": how.mask * losses.mask_hinge(made.mask, how.mask_low, how.mask_high),
             "smooth": how.smooth * losses.variation(made.mask),
         }
+        if critic is not None:
+            terms["adversarial"] = -how.adversarial * critic(made.faces, batch.change).mean()
         if first:
             found, true = scaled(made.faces[:first]), scaled(batch.truths)
             source = scaled(batch.faces[:first])
@@ -119,7 +120,8 @@ class Published:
             "critic_units": self.how.units * F.mse_loss(units_BK, batch.source),
         }
 
-    def generator_terms(self, generator: nn.Module, critic: nn.Module, batch: Batch, made: Made) -> Terms:
+    def generator_terms(self, generator: nn.Module, critic: nn.Module | None, batch: Batch, made: Made) -> Terms:
+        assert critic is not None
         verdict_B1HW, units_BK = critic(made.faces)
         back = render(generator, made.faces, batch.source)
         masks = (made.mask, back.mask)

@@ -13,7 +13,8 @@ class Generation:
     """Attributes:
     kind: film (ours: a change of units modulates every norm, rendered pairs are learnt from) or published (GANimation
         as it was described: absolute target units as planes beside the picture, no pairs; for comparison only).
-    width: channels of the first layer. blocks: residual blocks at 32 px.
+    width: channels at 128 px (film: half of those at 64 px). blocks: residual blocks at 32 px (film: 16 px).
+    reach: film: by how many pixels the warp may move a pixel, along each axis (0 = repaint only).
     corpus: folder of a rendered corpus; pictures of one scene are true pairs.
     test: folder of a corpus of other heads; `mien evaluate` alone reads it. test_images: pictures of it (0 = all).
     people: folder of FER+, or of square face pictures if `people_units` is given ('' = no people).
@@ -34,6 +35,7 @@ class Generation:
     mask: weight of the hinge that keeps a mask's mean between `mask_low` and `mask_high` (film), or of the mean of what
         is kept of the source (published).
     smooth: weight of the mask's total variation, mean over pixels.
+    critic_from: film: epochs before the critic joins in; a generator that already renders well gains more from it.
     critic_steps: critic's steps for one of the generator.
     gradient_penalty: published: weight of (|gradient| − 1)² between real and made faces, at every critic step; film: of
         half the squared gradient at real faces (R1), every `lazy` steps (0 = never) and then `lazy` times as strong.
@@ -42,6 +44,7 @@ class Generation:
     kind: str = "film"
     width: int = 24
     blocks: int = 4
+    reach: float = 16.0
     corpus: str = "~/.cache/mien/clay/train"
     test: str = ""
     test_images: int = 0
@@ -61,9 +64,10 @@ class Generation:
     readable: float = 0.4
     cycle: float = 5.0
     mask: float = 1.0
-    mask_low: float = 0.03
+    mask_low: float = 0.15
     mask_high: float = 0.6
     smooth: float = 0.2
+    critic_from: float = 0.0
     critic_steps: int = 1
     gradient_penalty: float = 1.0
     lazy: int = 16

@@ -15,6 +15,7 @@ from training.ganimation.networks import (
     ServedGenerator,
     blend,
     normalised,
+    warped,
 )
 from training.ganimation.rendering import served
 
@@ -51,9 +52,36 @@ def test_colours_stay_in_range_and_reach_both_ends(generator: Generator) -> None
         for push, end in ((100.0, 255.0), (-100.0, 0.0)):
             torch.manual_seed(0)
             pushed = Generator(4, 1)
-            pushed.heads.bias.fill_(push)
+            pushed.paint.bias.fill_(push)
             colour, _ = pushed(faces(1), torch.ones(1, 17))
             assert torch.allclose(colour, torch.full_like(colour, end), atol=1e-3)
+
+
+def test_a_flow_says_where_each_pixel_is_taken_from() -> None:
+    face = faces(2)
+    assert torch.allclose(warped(face, torch.zeros(2, 2, 64, 64)), face, atol=0.02)
+    flow = torch.zeros(2, 2, 64, 64)
+    flow[0, 0], flow[1, 1] = 3.0, -2.0
+    found = warped(face, flow)
+    assert torch.allclose(found[0, :, :, :-3], face[0, :, :, 3:], atol=0.02)
+    assert torch.allclose(found[0, :, :, -3:], face[0, :, :, -1:].expand(-1, -1, 3), atol=0.02)
+    assert torch.allclose(found[1, :, 2:], face[1, :, :-2], atol=0.02)
+
+
+def test_a_warp_can_be_left_out() -> None:
+    torch.manual_seed(0)
+    still = Generator(4, 1, reach=0.0)
+    with torch.no_grad():
+        still.paint.weight.zero_()
+        colour, _ = still(faces(1), torch.ones(1, 17))
+    assert torch.equal(colour, faces(1))
+
+
+def test_the_norm_of_training_is_that_of_serving() -> None:
+    x_BCHW = torch.randn(2, 6, 16, 16) * 3 + 1
+    with torch.no_grad():
+        served_norm = normalised(x_BCHW)
+    assert torch.allclose(normalised(x_BCHW), served_norm, atol=1e-5)
 
 
 def test_a_norm_leaves_no_mean_and_no_scale_and_stands_a_flat_picture() -> None:
