@@ -1,4 +1,4 @@
-"""The verbs of whoever trains: `mien train`, `evaluate`, `export` and `compare`.
+"""The verbs of whoever trains: `mien train`, `evaluate`, `export`, `compare`, `gan18k` and `clay`.
 
 They need the `train` extra. Everything of `training` is imported when a verb is called, so that this module can be
 registered where torch is not installed. What a person can put right (a wrong path, a wrong key, a graph that fails
@@ -25,7 +25,7 @@ Verb = TypeVar("Verb", bound=Callable[..., None])
 ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="A run's configuration, training/configs/*.toml.")]
 Folder = Annotated[Path | None, typer.Option(help="The run's folder; default runs/<name>.")]
 
-app = typer.Typer(no_args_is_help=True, help="Train, evaluate, export and compare models; render a corpus.")
+app = typer.Typer(no_args_is_help=True, help="Train, evaluate, export and compare models; make corpora.")
 clay = typer.Typer(no_args_is_help=True, help="The corpus of rendered statue heads.")
 app.add_typer(clay, name="clay")
 console = Console()
@@ -139,6 +139,47 @@ def compare(
     page = comparison.write(runs, to, into)
     console.print(page.with_suffix(".md").read_text(), markup=False, soft_wrap=True)
     console.print(f"See {page}")
+
+
+@app.command()
+@friendly
+def gan18k(
+    faces: Annotated[Path, typer.Argument(metavar="FACES", help="Neutral faces: photographs, or a rendered corpus.")],
+    to: Annotated[Path, typer.Option(help="The folder of the pictures and their manifest.")],
+    sets: Annotated[
+        int, typer.Option(min=1, help="Draws of each expression; a larger number later adds to them.")
+    ] = 890,
+    step: Annotated[list[float] | None, typer.Option(help="Again for each: how far to go; default .4, .6, .8.")] = None,
+    sources: Annotated[int, typer.Option(min=0, help="At most so many faces, spread over the corpus; 0: all.")] = 0,
+    seed: Annotated[int, typer.Option(help="Of the draws.")] = 1,
+    models: Annotated[Path, typer.Option(help="The model repository.")] = Path("model_repository"),
+) -> None:
+    """Put seven expressions on neutral faces: a labelled set for training; the same command again continues it."""
+    import time
+
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from training import gate
+    from training.export import newest
+    from training.ganimation import gan18k as making
+    from training.ganimation import sources as reader
+    from training.ganimation.rendering import of_file
+
+    roles = ("expression_generator", "face_landmarker", "face_detector")
+    generator, landmarker, detector = files = tuple(newest(models / role) for role in roles)
+    reads = gate.of_file(landmarker)
+    found = reader.read(faces, gate.of_file(detector), reads, sources)
+    recipe = making.recipe(found, files, sets, tuple(step or making.STEPS), seed)
+    began, first = time.monotonic(), None
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console) as progress:
+        bar = progress.add_task(f"sets on {len(found):,} faces", total=sets)
+        for done, _ in making.make(recipe, found, of_file(generator), reads, to, os.cpu_count() or 1):
+            first = done if first is None else first
+            progress.update(bar, completed=done)
+    made = (sets - (first or 0)) * len(recipe.steps) * 7
+    console.print((to.expanduser() / "statistics.md").read_text(), markup=False, highlight=False)
+    console.print(f"{made / (time.monotonic() - began):.1f} places a second; see {to}/sheet.png", highlight=False)
 
 
 @clay.command()

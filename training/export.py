@@ -128,6 +128,19 @@ def close_enough(best: NDArray[np.float32], other: NDArray[np.float32], table: F
     return bool(lost <= ACCURACY_LOSS and np.abs(best - other).mean() <= MEAN_DISTANCE)
 
 
+def newest(entry: Path) -> Path:
+    """The newest version's `model.onnx` of a repository entry.
+
+    Raises:
+        FileNotFoundError: it has none.
+    """
+    number = next_version(entry) - 1 if entry.is_dir() else 0
+    file = entry / str(number) / "model.onnx"
+    if not file.exists():
+        raise FileNotFoundError(f"no model in {entry}: export one first (mien export CONFIG)")
+    return file
+
+
 def next_version(entry: Path) -> int:
     """One more than the newest version there is; 1 for the first."""
     return 1 + max((int(item.name) for item in entry.iterdir() if item.is_dir() and item.name.isdigit()), default=0)

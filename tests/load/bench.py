@@ -3,7 +3,9 @@
 The bare pipeline is the gateway's own code in this process, without server, sockets or batcher, in the best of two
 thread settings. The gateway is the real `mien serve all` in a process of its own, asked by callers in
 another. The two take turns, so that a machine that slows down slows both; ratios are medians over
-the rounds. The photo is a rendered statue: 640 x 480 pixels with one face.
+the rounds. The photo is a rendered statue: 640 x 480 pixels with one face. Where the model repository has a generator,
+an expression is put on that face too: by one caller and by 16; the batches that the server formed are read from its
+metrics.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
+import httpx
 import numpy as np
 import onnxruntime
 from PIL import Image
@@ -44,8 +47,9 @@ from services.inference.backend import Backend, Inference, ModelSpec, Tensors
 from services.inference.repository import read_repository
 from services.metrics import Metrics
 from tests.conftest import encoded, statue
-from tests.stack import running
+from tests.stack import Stack, running
 
+GENERATOR = "expression_generator"
 ROOT = Path(__file__).resolve().parents[2]
 SAY = Console(stderr=True, highlight=False)
 
@@ -110,6 +114,19 @@ class BarePipeline:
 
 
 @dataclass(frozen=True, slots=True)
+class Generation:
+    """`model_s`: the generator alone, one face, both cores. `executions`, `faces`: of the generator while 16 called."""
+
+    model_s: float
+    alone_s: float
+    per_s: float
+    p50_s: float
+    p99_s: float
+    executions: int
+    faces: int
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """Images per second and seconds; medians over the rounds, with the ratio's extremes."""
 
@@ -125,6 +142,7 @@ class Result:
     apart_alone_s: float
     threads: int
     intra: int
+    generation: Generation | None
 
 
 def ask(url: str, photo: Path, callers: int, requests: int) -> tuple[float, list[float]]:
@@ -162,6 +180,9 @@ def measure(repository: Path, rounds: int, requests: int) -> Result:
                 f"round {number + 1}: bare {bares[-1]:.1f}/s  gateway {gateways[-1]:.1f}/s  ratio {ratios[-1]:.3f}"
             )
 
+        generation = None
+        if GENERATOR in read_repository(repository):
+            generation = measure_generation(repository, together, photo, rounds, requests)
         detection = stack.enter_context(running("detection"))
         classification = stack.enter_context(running("classification"))
         addresses = {
@@ -188,7 +209,51 @@ def measure(repository: Path, rounds: int, requests: int) -> Result:
         statistics.median(apart_s),
         bare.threads,
         bare.intra,
+        generation,
     )
+
+
+def measure_generation(repository: Path, server: Stack, photo: Path, rounds: int, requests: int) -> Generation:
+    """The generator alone, then one caller of `/v1/generate`, then 16."""
+    sessions = Sessions(repository, os.cpu_count() or 1)
+    row = {"faces": np.full((1, 128, 128, 3), 128, np.uint8), "change": np.full((1, 17), 0.1, np.float32)}
+    url = server.url() + "/v1/generate?expression=happiness"
+    ask(url, photo, 16, 16)
+    model_s, alone_s, pers, latencies = [], [], [], []
+    executions = faces = 0
+    for number in range(rounds):
+        for _ in range(20):
+            started = time.perf_counter()
+            asyncio.run(sessions.infer(GENERATOR, row))
+            model_s.append(time.perf_counter() - started)
+        alone_s += ask(url, photo, 1, 20)[1]
+        before = batches(server)
+        seconds, each = ask(url, photo, 16, requests)
+        after = batches(server)
+        executions, faces = executions + after[0] - before[0], faces + after[1] - before[1]
+        pers.append(requests / seconds)
+        latencies += each
+        formed = (after[1] - before[1]) / (after[0] - before[0])
+        SAY.print(f"round {number + 1}: generation {pers[-1]:.1f}/s, {formed:.1f} faces a batch")
+    return Generation(
+        statistics.median(model_s),
+        statistics.median(alone_s),
+        statistics.median(pers),
+        statistics.median(latencies),
+        float(np.percentile(latencies, 99)),
+        executions,
+        faces,
+    )
+
+
+def batches(server: Stack) -> tuple[int, int]:
+    """The generator's batches so far and the faces in them, as Prometheus would read them."""
+    text = httpx.get(server.url() + "/metrics").raise_for_status().text
+    found = [
+        re.search(rf'^mien_batch_rows_{part}{{model="{GENERATOR}"}} (\S+)', text, re.M) for part in ("count", "sum")
+    ]
+    count, total = (int(float(match[1])) if match else 0 for match in found)
+    return count, total
 
 
 def table(result: Result) -> str:
@@ -205,6 +270,17 @@ def table(result: Result) -> str:
         ("one caller: gateway, all in one process", f"p50 {_ms(result.gateway_alone_s)}"),
         ("one caller: gateway, three processes", f"p50 {_ms(result.apart_alone_s)}: {_ms(hop_s)} for each gRPC hop"),
     ]
+    if result.generation is not None:
+        made = result.generation
+        rows += [
+            ("generator alone, one face", f"p50 {_ms(made.model_s)}"),
+            ("one caller of `/v1/generate`", f"p50 {_ms(made.alone_s)}"),
+            (
+                "16 callers of `/v1/generate`",
+                f"{made.per_s:.1f} images/s, p50 {_ms(made.p50_s)}, p99 {_ms(made.p99_s)}; {made.faces} faces in "
+                f"{made.executions} executions of the generator",
+            ),
+        ]
     head = (
         f"On {os.cpu_count()} CPU cores ({platform.machine()}), a 640 x 480 photo, one face, callers on the same cores:"
     )

@@ -24,6 +24,7 @@ def load(url: str, photo: bytes, callers: int, requests: int) -> tuple[float, li
         RuntimeError: with the status that came.
     """
     parts = urlsplit(url)
+    target = f"{parts.path}?{parts.query}" if parts.query else parts.path
     latencies: list[float] = []
     failures: list[int] = []
     left = iter(range(requests))  # next() on it is atomic under the interpreter's lock
@@ -32,7 +33,7 @@ def load(url: str, photo: bytes, callers: int, requests: int) -> tuple[float, li
         connection = http.client.HTTPConnection(parts.hostname or "127.0.0.1", parts.port, timeout=60)
         for _ in left:
             started = time.perf_counter()
-            connection.request("POST", parts.path, photo, {"Content-Type": "image/jpeg"})
+            connection.request("POST", target, photo, {"Content-Type": "image/jpeg"})
             response = connection.getresponse()
             response.read()
             latencies.append(time.perf_counter() - started)

@@ -49,6 +49,7 @@ def call(*words: str) -> tuple[int, str]:
         (["evaluate"], "name a configuration"),
         (["evaluate", "--model", "nowhere.onnx"], "name the configuration too"),
         (["compare", "nowhere"], "no report in nowhere"),
+        (["gan18k", "faces", "--to", "made", "--models", "nowhere"], "no model in nowhere/expression_generator"),
     ],
 )
 def test_a_mistake_is_one_sentence_and_exit_code_2(words: list[str], sentence: str) -> None:

@@ -101,8 +101,9 @@ class Generator(nn.Module):
     to `reach` pixels (0 = no flow), then made lighter or darker by a share of the room that is left to 255 or to 0, so
     it never leaves [0, 255]. A warp keeps the stone's grain, which a picture painted anew would lose.
 
-    All layers work at 64, 32 and 16 px: the face comes in as four phases of 64 px, share and mask leave as such, the flow
-    is enlarged; the encoder's maps of 64 and 32 px are added in the decoder. The mask is multiplied by 1 - exp(-20 sum|change|): no change is no mask, exactly.
+    All layers work at 64, 32 and 16 px: the face comes in as four phases of 64 px, share and mask leave as such, the
+    flow is enlarged; the encoder's maps of 64 and 32 px are added in the decoder. The mask is multiplied by
+    1 - exp(-20 sum|change|): no change is no mask, exactly.
     """
 
     def __init__(self, width: int = 24, blocks: int = 4, reach: float = 16.0) -> None:

@@ -97,7 +97,9 @@ class GenerationTask:
                 continue
             critic.requires_grad_(True)
             with self._autocast():
-                terms = self.objective.critic_terms(critic, batch, made.faces.detach(), number * how.critic_steps + turn)
+                terms = self.objective.critic_terms(
+                    critic, batch, made.faces.detach(), number * how.critic_steps + turn
+                )
             _improve(self.critic_optimizer, terms)
         self.critic.requires_grad_(False)
         with self._autocast():
