@@ -1,4 +1,4 @@
-"""Several runs side by side, from their `report.json`: a Markdown table and a page."""
+"""Several runs side by side, classifiers or generators, from what `mien evaluate` left: a Markdown table and a page."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from training.data.faces import EXPRESSIONS
+from training.ganimation import comparison as generators
 from training.report import percent, span, wrap
 
 
@@ -67,24 +68,21 @@ def rows(reports: Sequence[dict[str, Any]]) -> list[list[str]]:
     return table
 
 
-def markdown(reports: Sequence[dict[str, Any]]) -> str:
-    """The table as Markdown."""
-    head, *body = [f"| {' | '.join(row)} |" for row in rows(reports)]
-    return "\n".join([head, "|" + "---|" * (len(reports) + 1), *body]) + "\n"
+def markdown(table: Sequence[Sequence[str]]) -> str:
+    """A table, heads first, as Markdown."""
+    head, *body = [f"| {' | '.join(row)} |" for row in table]
+    return "\n".join([head, "|" + "---|" * len(table[0]), *body]) + "\n"
 
 
-def page(reports: Sequence[dict[str, Any]]) -> str:
+def page(table: Sequence[Sequence[str]], note: str) -> str:
     """The table as a page."""
-    head, *body = rows(reports)
+    head, *body = table
     cells = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in body)
     heads = "".join(f"<th>{html.escape(cell)}</th>" for cell in head)
-    rows_evaluated = reports[0]["evaluation"]["rows"]
-    source = html.escape(reports[0]["config"]["data"]["source"])
     return wrap(
         "Runs compared",
-        f'<h1>Runs compared</h1><p class="quiet">{rows_evaluated:,} validation faces of {source}, per cent; '
-        "in brackets the 95 % interval. Where intervals overlap, the order may be chance.</p>"
-        f'<h2>Scores</h2><div class="wide"><table class="scores"><thead><tr>{heads}</tr></thead>'
+        f'<h1>Runs compared</h1><p class="quiet">{html.escape(note)} Where intervals overlap, the order may be chance.'
+        f'</p><h2>Scores</h2><div class="wide"><table class="scores"><thead><tr>{heads}</tr></thead>'
         f"<tbody>{cells}</tbody></table></div>",
     )
 
@@ -94,12 +92,23 @@ def write(folders: Sequence[Path], to: Path, into: Path | None = None) -> Path:
 
     Args:
         into: a Markdown file whose lines between `<!-- model -->` and `<!-- /model -->` become the table.
+
+    Raises:
+        FileNotFoundError, ValueError: as `read`.
     """
-    reports = read(folders)
+    if folders and all((folder / generators.FILE).exists() for folder in folders):
+        scores = generators.read(folders)
+        table = generators.rows(scores)
+        note = f"{scores[0]['pairs']['faces']:,} pairs of rendered heads never trained on."
+    else:
+        reports = read(folders)
+        table = rows(reports)
+        faces, source = reports[0]["evaluation"]["rows"], reports[0]["config"]["data"]["source"]
+        note = f"{faces:,} validation faces of {source}, per cent; in brackets the 95 % interval."
     to.mkdir(parents=True, exist_ok=True)
-    (to / "comparison.md").write_text(markdown(reports))
-    (to / "comparison.html").write_text(page(reports))
+    (to / "comparison.md").write_text(markdown(table))
+    (to / "comparison.html").write_text(page(table, note))
     if into is not None:
         place = re.compile(r"(<!-- model -->\n).*?(<!-- /model -->)", re.DOTALL)
-        into.write_text(place.sub(lambda found: f"{found[1]}{markdown(reports)}{found[2]}", into.read_text()))
+        into.write_text(place.sub(lambda found: f"{found[1]}{markdown(table)}{found[2]}", into.read_text()))
     return to / "comparison.html"

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from training import checkpoint, gate
+from training import checkpoint, comparison, gate
 from training.clay.corpus import ACTION_UNITS
 from training.config import Config
 from training.ganimation import method
@@ -113,6 +113,32 @@ def test_the_report_has_its_tables_and_sheets(
     exported = replace(config, generation=replace(config.generation, people="", test_images=6))
     method.evaluate(exported, tmp_path, landed / "model.onnx")
     assert "the exported file model.onnx, on 6 pairs" in (tmp_path / "generator.md").read_text()
+
+
+def test_generators_are_compared_side_by_side(
+    config: Config, landed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(align, "MIN_QUALITY", 0.0)
+    first, second = tmp_path / "first", tmp_path / "second"
+    method.evaluate(config, first, landed / "model.onnx")
+    second.mkdir()
+    scores = json.loads((first / "generator.json").read_text())
+    scores["pairs"]["ssim"]["value"] = 0.5
+    (second / "generator.json").write_text(json.dumps(scores))
+    note = tmp_path / "note.md"
+    note.write_text("before\n<!-- model -->\nold\n<!-- /model -->\nafter\n")
+    comparison.write([first, second], tmp_path, note)
+    text = note.read_text()
+    assert text.startswith("before\n<!-- model -->\n|  | first | second |\n")
+    assert text.endswith("<!-- /model -->\nafter\n")
+    copied = f"{scores['pairs']['ssim']['copied']:.4f}"
+    row = next(line for line in text.splitlines() if line.startswith("| SSIM"))
+    assert row.endswith(f"| 0.5000 ({copied}) |")
+    assert sum(line.startswith("| AU") for line in text.splitlines()) == 17
+    scores["pairs"]["faces"] += 1
+    (second / "generator.json").write_text(json.dumps(scores))
+    with pytest.raises(ValueError, match="different faces"):
+        comparison.write([first, second], tmp_path)
 
 
 def test_what_is_missing_is_told(config: Config, run: Path) -> None:
