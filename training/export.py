@@ -14,6 +14,8 @@ import logging
 import shutil
 import tempfile
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -60,8 +62,7 @@ def export(
     temperature = _temperature(of_network(networks.served(run.network)), split, side_px)
     served = networks.served(run.network, temperature)
 
-    aside = Path(tempfile.mkdtemp(prefix=".landing-", dir=repository / role))
-    try:
+    with landing(repository / role) as (aside, number):
         exact, small, half = aside / "float32.onnx", aside / "int8.onnx", aside / "model.fp16.onnx"
         to_onnx(served, exact, contract)
         gate.admit(exact, contract, of_network(served))
@@ -88,16 +89,13 @@ def export(
         }
         # Dividing by 1 / temperature takes the temperature out again, see `write_card`.
         evaluation = evaluate(labels, calibration.apply(answers, 1 / temperature))
-        number = next_version(repository / role)
         statues = None
         if split.statues is not None:
             found = predict(of_file(chosen), split.statues, side_px)
             statues = evaluate(split.statues.labels, calibration.apply(found, 1 / temperature))
         card = write_card(role, number, run.config, split, evaluation, temperature, facts, side_px, statues)
         (aside / "card.json").write_text(json.dumps(card, indent=2) + "\n")
-        return land(aside, repository / role, number)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+    return repository / role / str(number)
 
 
 def to_onnx(served: nn.Module, path: Path, contract: gate.Contract) -> None:
@@ -146,14 +144,23 @@ def next_version(entry: Path) -> int:
     return 1 + max((int(item.name) for item in entry.iterdir() if item.is_dir() and item.name.isdigit()), default=0)
 
 
-def land(aside: Path, entry: Path, number: int) -> Path:
-    """Rename a whole folder to its version, in one step.
+@contextmanager
+def landing(entry: Path) -> Iterator[tuple[Path, int]]:
+    """A folder to write the entry's next version into, and its number.
+
+    It lies beside the versions under a name that no server reads. When the block ends it is renamed, whole, in one
+    step; when it fails nothing lands and the folder is gone.
 
     Raises:
         OSError: another export landed the same number in the meantime.
     """
-    aside.chmod(0o755)
-    return aside.rename(entry / str(number))
+    aside, number = Path(tempfile.mkdtemp(prefix=".landing-", dir=entry)), next_version(entry)
+    try:
+        yield aside, number
+        aside.chmod(0o755)
+        aside.rename(entry / str(number))
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 def _temperature(network: Probabilities, split: Split, side_px: int) -> float:

@@ -87,12 +87,19 @@ def test_8_bits_that_lose_accuracy_are_not_the_default(
 
 
 def test_a_version_that_exists_is_never_overwritten(tmp_path: Path) -> None:
-    for name in ("1", "aside"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "card.json").write_text(name)
-    with pytest.raises(OSError):
-        export.land(tmp_path / "aside", tmp_path, 1)
-    assert (tmp_path / "1" / "card.json").read_text() == "1"
+    with pytest.raises(OSError), export.landing(tmp_path) as (aside, number):
+        (aside / "card.json").write_text("late")
+        (tmp_path / str(number)).mkdir()
+        (tmp_path / str(number) / "card.json").write_text("first")
+    assert [item.name for item in tmp_path.iterdir()] == ["1"]
+    assert (tmp_path / "1" / "card.json").read_text() == "first"
+
+
+def test_what_fails_halfway_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(gate.GateError), export.landing(tmp_path) as (aside, _):
+        (aside / "model.onnx").write_bytes(b"half")
+        raise gate.GateError("it may not be served")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_run_at_another_size_is_refused(run: Path, repository: Path, split: Split) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -17,7 +15,7 @@ from numpy.typing import NDArray
 
 from training import card, checkpoint, gate
 from training.config import Config, as_dict, from_dict
-from training.export import land, next_version, to_onnx
+from training.export import landing, to_onnx
 from training.fcos import cutouts, finding, networks, tables, teacher
 from training.fcos import evaluate as evaluation
 from training.fcos.admission import admit
@@ -88,17 +86,13 @@ def export(config: Config, folder: Path, repository: Path, role: str) -> Path:
     contract = gate.read_contract(entry / "config.pbtxt")
     network, scores = open_network(folder)
     served = networks.served(network)
-    aside = Path(tempfile.mkdtemp(prefix=".landing-", dir=entry))
-    try:
+    with landing(entry) as (aside, number):
         path = aside / "model.onnx"
         to_onnx(served, path, contract)
         admit(path, contract, of_network(served))
-        number = next_version(entry)
         content = _card(role, number, config, scores, folder, path)
         (aside / "card.json").write_text(json.dumps(content, indent=2) + "\n")
-        return land(aside, entry, number)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+    return entry / str(number)
 
 
 def open_network(folder: Path) -> tuple[networks.Detector, dict[str, float]]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -20,7 +18,7 @@ from training.card import STATEMENTS, fingerprint, mien_version
 from training.clay import corpus as clay
 from training.clay.corpus import ACTION_UNITS
 from training.config import Config, as_dict
-from training.export import land, next_version, to_onnx
+from training.export import landing, to_onnx
 from training.ganimation import people as reader
 from training.ganimation import pieces, readers, report, sheets
 from training.ganimation.evaluate import Evaluation
@@ -109,19 +107,15 @@ def export(config: Config, folder: Path, repository: Path, role: str = "expressi
     contract = gate.read_contract(repository / role / "config.pbtxt")
     network = _network(config, folder)
     assert isinstance(network, Generator)
-    aside = Path(tempfile.mkdtemp(prefix=".landing-", dir=repository / role))
-    try:
+    with landing(repository / role) as (aside, number):
         file = aside / "model.onnx"
         to_onnx(ServedGenerator(network).eval(), file, contract)
         gate.admit(file, contract, served(network), sane, GATE_UNITS)
         unchanged(gate.of_file(file), gate.images(contract))
-        number = next_version(repository / role)
         found = _score(config, of_file(file), *_tested(config)) if config.generation.test else None
         card = _card(role, number, config, found, checkpoint.load(folder / "best.pt")["scores"], file)
         (aside / "card.json").write_text(json.dumps(card, indent=2) + "\n")
-        return land(aside, repository / role, number)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+    return repository / role / str(number)
 
 
 def sane(answers: gate.Answers) -> None:

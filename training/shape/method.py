@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,7 @@ from training.card import STATEMENTS, fingerprint, mien_version
 from training.clay import corpus as clay
 from training.config import Config, as_dict
 from training.data import ferplus
-from training.export import land, next_version, to_onnx
+from training.export import landing, to_onnx
 from training.loop import Process
 from training.shape import crops, report, sheets
 from training.shape.align import landmarker
@@ -89,18 +87,14 @@ def export(config: Config, folder: Path, repository: Path, role: str = "face_lan
     if config.train.face_px != side_px:
         raise ValueError(f"{config.name} was trained at {config.train.face_px} px, but {role} serves {side_px} px")
     model = _best(config, folder, framed=True)
-    aside = Path(tempfile.mkdtemp(prefix=".landing-", dir=repository / role))
-    try:
+    with landing(repository / role) as (aside, number):
         file = aside / "model.onnx"
         to_onnx(model, file, contract)
         gate.admit(file, contract, of_network(model), sane, GATE_UNITS)
-        number = next_version(repository / role)
         found, heads = _scores(config, landmarker(file))
         card = _card(role, number, config, found, heads, file)
         (aside / "card.json").write_text(json.dumps(card, indent=2) + "\n")
-        return land(aside, repository / role, number)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+    return repository / role / str(number)
 
 
 def sane(answers: dict[str, NDArray[np.float32]]) -> None:
