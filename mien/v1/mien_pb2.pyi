@@ -145,6 +145,94 @@ class GeneratedFace(_message.Message):
     after: Probabilities
     def __init__(self, index: _Optional[int] = ..., wanted: _Optional[_Iterable[_Union[ActionUnits, _Mapping]]] = ..., measured: _Optional[_Union[ActionUnits, _Mapping]] = ..., before: _Optional[_Union[Probabilities, _Mapping]] = ..., after: _Optional[_Union[Probabilities, _Mapping]] = ...) -> None: ...
 
+class GatewayClassifyStreamRequest(_message.Message):
+    __slots__ = ("id", "item", "deadline_s")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    ITEM_FIELD_NUMBER: _ClassVar[int]
+    DEADLINE_S_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    item: GatewayClassifyRequest
+    deadline_s: float
+    def __init__(self, id: _Optional[str] = ..., item: _Optional[_Union[GatewayClassifyRequest, _Mapping]] = ..., deadline_s: _Optional[float] = ...) -> None: ...
+
+class GatewayClassifyStreamResponse(_message.Message):
+    __slots__ = ("id", "result", "error", "window")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    RESULT_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    WINDOW_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    result: GatewayClassifyResponse
+    error: ItemError
+    window: StreamWindow
+    def __init__(self, id: _Optional[str] = ..., result: _Optional[_Union[GatewayClassifyResponse, _Mapping]] = ..., error: _Optional[_Union[ItemError, _Mapping]] = ..., window: _Optional[_Union[StreamWindow, _Mapping]] = ...) -> None: ...
+
+class GatewayDetectStreamRequest(_message.Message):
+    __slots__ = ("id", "item", "deadline_s")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    ITEM_FIELD_NUMBER: _ClassVar[int]
+    DEADLINE_S_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    item: GatewayDetectRequest
+    deadline_s: float
+    def __init__(self, id: _Optional[str] = ..., item: _Optional[_Union[GatewayDetectRequest, _Mapping]] = ..., deadline_s: _Optional[float] = ...) -> None: ...
+
+class GatewayDetectStreamResponse(_message.Message):
+    __slots__ = ("id", "result", "error", "window")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    RESULT_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    WINDOW_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    result: GatewayDetectResponse
+    error: ItemError
+    window: StreamWindow
+    def __init__(self, id: _Optional[str] = ..., result: _Optional[_Union[GatewayDetectResponse, _Mapping]] = ..., error: _Optional[_Union[ItemError, _Mapping]] = ..., window: _Optional[_Union[StreamWindow, _Mapping]] = ...) -> None: ...
+
+class GatewayGenerateStreamRequest(_message.Message):
+    __slots__ = ("id", "item", "deadline_s")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    ITEM_FIELD_NUMBER: _ClassVar[int]
+    DEADLINE_S_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    item: GatewayGenerateRequest
+    deadline_s: float
+    def __init__(self, id: _Optional[str] = ..., item: _Optional[_Union[GatewayGenerateRequest, _Mapping]] = ..., deadline_s: _Optional[float] = ...) -> None: ...
+
+class GatewayGenerateStreamResponse(_message.Message):
+    __slots__ = ("id", "result", "error", "window")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    RESULT_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    WINDOW_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    result: GatewayGenerateResponse
+    error: ItemError
+    window: StreamWindow
+    def __init__(self, id: _Optional[str] = ..., result: _Optional[_Union[GatewayGenerateResponse, _Mapping]] = ..., error: _Optional[_Union[ItemError, _Mapping]] = ..., window: _Optional[_Union[StreamWindow, _Mapping]] = ...) -> None: ...
+
+class ItemError(_message.Message):
+    __slots__ = ("code", "detail", "field", "retryable", "retry_after_s")
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    FIELD_FIELD_NUMBER: _ClassVar[int]
+    RETRYABLE_FIELD_NUMBER: _ClassVar[int]
+    RETRY_AFTER_S_FIELD_NUMBER: _ClassVar[int]
+    code: str
+    detail: str
+    field: str
+    retryable: bool
+    retry_after_s: float
+    def __init__(self, code: _Optional[str] = ..., detail: _Optional[str] = ..., field: _Optional[str] = ..., retryable: _Optional[bool] = ..., retry_after_s: _Optional[float] = ...) -> None: ...
+
+class StreamWindow(_message.Message):
+    __slots__ = ("items", "bytes")
+    ITEMS_FIELD_NUMBER: _ClassVar[int]
+    BYTES_FIELD_NUMBER: _ClassVar[int]
+    items: int
+    bytes: int
+    def __init__(self, items: _Optional[int] = ..., bytes: _Optional[int] = ...) -> None: ...
+
 class ListModelsRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...

@@ -55,6 +55,21 @@ class GatewayStub:
                 request_serializer=mien_dot_v1_dot_mien__pb2.ListModelsRequest.SerializeToString,
                 response_deserializer=mien_dot_v1_dot_mien__pb2.ListModelsResponse.FromString,
                 _registered_method=True)
+        self.ClassifyStream = channel.stream_stream(
+                '/mien.v1.Gateway/ClassifyStream',
+                request_serializer=mien_dot_v1_dot_mien__pb2.GatewayClassifyStreamRequest.SerializeToString,
+                response_deserializer=mien_dot_v1_dot_mien__pb2.GatewayClassifyStreamResponse.FromString,
+                _registered_method=True)
+        self.DetectStream = channel.stream_stream(
+                '/mien.v1.Gateway/DetectStream',
+                request_serializer=mien_dot_v1_dot_mien__pb2.GatewayDetectStreamRequest.SerializeToString,
+                response_deserializer=mien_dot_v1_dot_mien__pb2.GatewayDetectStreamResponse.FromString,
+                _registered_method=True)
+        self.GenerateStream = channel.stream_stream(
+                '/mien.v1.Gateway/GenerateStream',
+                request_serializer=mien_dot_v1_dot_mien__pb2.GatewayGenerateStreamRequest.SerializeToString,
+                response_deserializer=mien_dot_v1_dot_mien__pb2.GatewayGenerateStreamResponse.FromString,
+                _registered_method=True)
 
 
 class GatewayServicer:
@@ -90,6 +105,28 @@ class GatewayServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ClassifyStream(self, request_iterator, context):
+        """Many photos on one stream. Answers come in the order of the requests, one for each: a bad item is an error in its
+        place and the stream goes on. The first message of the answer is the window: whoever keeps at most so many items and
+        bytes unanswered is never held up; beyond it the server reads on only as answers leave. A stream that ends or is
+        cancelled takes what has not begun with it. Items share batches with all other callers, and single calls go before.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DetectStream(self, request_iterator, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GenerateStream(self, request_iterator, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_GatewayServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -112,6 +149,21 @@ def add_GatewayServicer_to_server(servicer, server):
                     servicer.ListModels,
                     request_deserializer=mien_dot_v1_dot_mien__pb2.ListModelsRequest.FromString,
                     response_serializer=mien_dot_v1_dot_mien__pb2.ListModelsResponse.SerializeToString,
+            ),
+            'ClassifyStream': grpc.stream_stream_rpc_method_handler(
+                    servicer.ClassifyStream,
+                    request_deserializer=mien_dot_v1_dot_mien__pb2.GatewayClassifyStreamRequest.FromString,
+                    response_serializer=mien_dot_v1_dot_mien__pb2.GatewayClassifyStreamResponse.SerializeToString,
+            ),
+            'DetectStream': grpc.stream_stream_rpc_method_handler(
+                    servicer.DetectStream,
+                    request_deserializer=mien_dot_v1_dot_mien__pb2.GatewayDetectStreamRequest.FromString,
+                    response_serializer=mien_dot_v1_dot_mien__pb2.GatewayDetectStreamResponse.SerializeToString,
+            ),
+            'GenerateStream': grpc.stream_stream_rpc_method_handler(
+                    servicer.GenerateStream,
+                    request_deserializer=mien_dot_v1_dot_mien__pb2.GatewayGenerateStreamRequest.FromString,
+                    response_serializer=mien_dot_v1_dot_mien__pb2.GatewayGenerateStreamResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -223,6 +275,87 @@ class Gateway:
             '/mien.v1.Gateway/ListModels',
             mien_dot_v1_dot_mien__pb2.ListModelsRequest.SerializeToString,
             mien_dot_v1_dot_mien__pb2.ListModelsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ClassifyStream(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/mien.v1.Gateway/ClassifyStream',
+            mien_dot_v1_dot_mien__pb2.GatewayClassifyStreamRequest.SerializeToString,
+            mien_dot_v1_dot_mien__pb2.GatewayClassifyStreamResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DetectStream(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/mien.v1.Gateway/DetectStream',
+            mien_dot_v1_dot_mien__pb2.GatewayDetectStreamRequest.SerializeToString,
+            mien_dot_v1_dot_mien__pb2.GatewayDetectStreamResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GenerateStream(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/mien.v1.Gateway/GenerateStream',
+            mien_dot_v1_dot_mien__pb2.GatewayGenerateStreamRequest.SerializeToString,
+            mien_dot_v1_dot_mien__pb2.GatewayGenerateStreamResponse.FromString,
             options,
             channel_credentials,
             insecure,
