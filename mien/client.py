@@ -4,47 +4,50 @@ with Client("127.0.0.1:50051") as client:
     reply = client.classify(Path("photo.jpg").read_bytes())
     for face in reply.faces:
         print(face.face.box, face.probabilities.happiness)
+    for outcome in client.classify_stream((path.name, path.read_bytes()) for path in Path("photos").iterdir()):
+        print(outcome.id, outcome.error or len(outcome.result.faces))
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Iterable, Iterator
 from types import TracebackType
-from typing import Any
+from typing import Any, Unpack
 
 import grpc
 
+from mien import requests
+from mien.outcomes import CallError, Outcome, call_error
+from mien.requests import Wish
+from mien.retries import Retries
+from mien.streaming import outcomes
 from mien.v1 import mien_pb2 as pb
 from mien.v1 import mien_pb2_grpc
 
-_MAX_MESSAGE_BYTES = 64 * 1024 * 1024
-
-
-class CallError(Exception):
-    """A call that failed.
-
-    Attributes:
-        code: the stable reason, such as `not_an_image`, or the gRPC status's name where no Mien service answered.
-        detail: one sentence on what to do.
-    """
-
-    def __init__(self, code: str, detail: str) -> None:
-        super().__init__(f"{detail} ({code})")
-        self.code = code
-        self.detail = detail
+__all__ = ["CallError", "Client", "Outcome"]
 
 
 class Client:
-    """One channel to a gateway; safe to share between threads. `timeout_s` is each call's deadline."""
+    """One channel to a gateway; safe to share between threads.
 
-    def __init__(self, address: str = "127.0.0.1:50051", *, timeout_s: float = 30.0) -> None:
-        size = (
-            ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
-            ("grpc.max_send_message_length", _MAX_MESSAGE_BYTES),
-        )
-        self._channel = grpc.insecure_channel(address, options=size)
+    The streams take pairs of an id of yours (up to 256 characters, it may repeat) and a photo's bytes, and yield an
+    outcome for each, in the same order; a bad photo is an outcome with an error. The items are pulled in a thread of
+    their own, never further ahead than the server's window. `deadline_s` is for each item, from its arrival there;
+    0: the server's own limit. A stream is not retried: CallError says that it ended, and what was not yielded has no
+    answer. Leaving the iterator cancels it.
+    """
+
+    def __init__(self, address: str = "127.0.0.1:50051", *, timeout_s: float = 30.0, retries: int = 2) -> None:
+        """Connect when first used.
+
+        Args:
+            timeout_s: each single call's deadline, its retries included.
+            retries: how often a call is made again that failed and may succeed later.
+        """
+        self._channel = grpc.insecure_channel(address, options=requests.CHANNEL_OPTIONS)
         self._stub = mien_pb2_grpc.GatewayStub(self._channel)
-        self._timeout_s = timeout_s
+        self._timeout_s, self._retries = timeout_s, retries
 
     def classify(self, image: bytes, *, model: str = "", whole_picture: bool = False) -> pb.GatewayClassifyResponse:
         """Every face of a photo and what it shows.
@@ -52,63 +55,65 @@ class Client:
         Raises:
             CallError: with the reason.
         """
-        request = pb.GatewayClassifyRequest(image=image, model=model, whole_picture=whole_picture)
+        request = requests.classify(image, model=model, whole_picture=whole_picture)
         reply: pb.GatewayClassifyResponse = self._call(self._stub.Classify, request)
         return reply
 
     def detect(self, image: bytes) -> pb.GatewayDetectResponse:
         """Every face of a photo."""
-        reply: pb.GatewayDetectResponse = self._call(self._stub.Detect, pb.GatewayDetectRequest(image=image))
+        reply: pb.GatewayDetectResponse = self._call(self._stub.Detect, requests.detect(image))
         return reply
 
-    def generate(
-        self,
-        image: bytes,
-        *,
-        expression: str = "",
-        action_units: Mapping[str, float] | None = None,
-        intensity: float = 1.0,
-        face: int | None = None,
-        steps: int = 0,
-        model: str = "",
-        jpeg: bool = False,
-        measure: bool = False,
-    ) -> pb.GatewayGenerateResponse:
+    def generate(self, image: bytes, **wish: Unpack[Wish]) -> pb.GatewayGenerateResponse:
         """The photo with another expression on its faces, marked as synthetic; PNG, or JPEG where asked for.
-
-        Args:
-            expression: neutral, happiness, surprise, sadness, anger, disgust or fear; or else give `action_units`.
-            action_units: intensities in [0, 1] by name, "AU12" for one; the others stay as each face has them.
-            intensity: in [0, 1]: how far to go.
-            face: from left to right, from 0; None: every face that could be read.
-            steps: 2 to 32: so many pictures in `frames`, from 1 ÷ steps of the way to all of it; 0: one in `image`.
-            measure: whether the result is read again; not in steps.
 
         Raises:
             CallError: with the reason.
         """
-        request = pb.GatewayGenerateRequest(
-            image=image,
-            strength=intensity,
-            face=face,
-            steps=steps,
-            model=model,
-            format=pb.PICTURE_FORMAT_JPEG if jpeg else pb.PICTURE_FORMAT_PNG,
-            measure=measure,
-        )
-        if action_units is not None and not expression:
-            request.named_action_units.intensities.update(action_units)
-            request.named_action_units.SetInParent()
-        elif action_units is None:
-            # an unknown name goes as no expression at all: the gateway says what there is
-            request.expression = dict(pb.Expression.items()).get(f"EXPRESSION_{expression.upper()}", 0)
-        reply: pb.GatewayGenerateResponse = self._call(self._stub.Generate, request)
+        reply: pb.GatewayGenerateResponse = self._call(self._stub.Generate, requests.generate(image, wish))
         return reply
 
     def models(self) -> pb.ListModelsResponse:
         """The models that the gateway can be asked for."""
         reply: pb.ListModelsResponse = self._call(self._stub.ListModels, pb.ListModelsRequest())
         return reply
+
+    def classify_stream(
+        self,
+        items: Iterable[tuple[str, bytes]],
+        *,
+        model: str = "",
+        whole_picture: bool = False,
+        deadline_s: float = 0.0,
+    ) -> Iterator[Outcome]:
+        """`classify` for many photos; results are `GatewayClassifyResponse`."""
+        messages = (
+            pb.GatewayClassifyStreamRequest(
+                id=name,
+                item=requests.classify(image, model=model, whole_picture=whole_picture),
+                deadline_s=deadline_s,
+            )
+            for name, image in items
+        )
+        return outcomes(self._stub.ClassifyStream, messages)
+
+    def detect_stream(self, items: Iterable[tuple[str, bytes]], *, deadline_s: float = 0.0) -> Iterator[Outcome]:
+        """`detect` for many photos; results are `GatewayDetectResponse`."""
+        messages = (
+            pb.GatewayDetectStreamRequest(id=name, item=requests.detect(image), deadline_s=deadline_s)
+            for name, image in items
+        )
+        return outcomes(self._stub.DetectStream, messages)
+
+    def generate_stream(
+        self, items: Iterable[tuple[str, bytes]], *, deadline_s: float = 0.0, **wish: Unpack[Wish]
+    ) -> Iterator[Outcome]:
+        """`generate` for many photos; results are `GatewayGenerateResponse`."""
+        messages = (
+            pb.GatewayGenerateStreamRequest(id=name, item=requests.generate(image, wish), deadline_s=deadline_s)
+            for name, image in items
+        )
+        return outcomes(self._stub.GenerateStream, messages)
 
     def close(self) -> None:
         self._channel.close()
@@ -122,20 +127,11 @@ class Client:
         self.close()
 
     def _call(self, method: Any, request: Any) -> Any:
-        try:
-            return method(request, timeout=self._timeout_s)
-        except grpc.RpcError as error:
-            raise CallError(_reason(error), error.details() or "The call failed.") from None
-
-
-def _reason(error: grpc.RpcError) -> str:
-    """The stable reason in the rich status, if a Mien service sent one."""
-    for key, value in error.trailing_metadata() or ():
-        if key == "grpc-status-details-bin":
-            from google.rpc import error_details_pb2, status_pb2
-
-            info = error_details_pb2.ErrorInfo()
-            for detail in status_pb2.Status.FromString(value).details:
-                if detail.Unpack(info):
-                    return str(info.reason)
-    return str(error.code().name.lower())
+        retries, tries = Retries(self._retries, time.monotonic() + self._timeout_s), 0
+        while True:
+            try:
+                return method(request, timeout=retries.remaining_s())
+            except grpc.RpcError as failure:
+                error = call_error(failure)
+            tries += 1
+            time.sleep(retries.pause_s(error, tries))

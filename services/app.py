@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import importlib.metadata
 import logging
+import math
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -20,7 +21,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from services.chassis import logs, rest, rpc, server
 from services.chassis.admission import Admission
+from services.chassis.streams import Streams
 from services.chassis.threads import Threads
+from services.chassis.windows import Window
 from services.classification import rest as classification_rest
 from services.classification import rpc as classification_rpc
 from services.classification.classifier import ROLE as EXPRESSION_CLASSIFIER
@@ -100,13 +103,17 @@ def wire(settings: Settings, roles: tuple[str, ...], lifecycle: server.Lifecycle
         pipeline = Pipeline(detector, classifier, metrics)
         threads = _threads(settings.gateway_workers, "gateway", parts)
         generation = GenerationPipeline(detector, classifier, generator, metrics, threads, limits)
-        message_limits = gateway_rpc.MessageLimits(limits.max_bytes, _max_message_bytes(settings))
+        message_bytes = _max_message_bytes(settings)
+        message_limits = gateway_rpc.MessageLimits(limits.max_bytes, message_bytes)
+        window = Window(settings.stream_window_items, settings.stream_window_bytes, message_bytes)
+        streams = Streams(window, settings.stream_timeout_s, lifecycle.stopping, metrics)
+        servicer = gateway_rpc.Servicer(pipeline, generation, message_limits, streams)
         parts.services.append(
             make(
                 "gateway",
                 gateway_rest.routes(pipeline, generation, limits.max_bytes),
                 gateway_rpc.NAMES,
-                partial(gateway_rpc.register, pipeline, generation, message_limits),
+                partial(gateway_rpc.register, servicer),
             )
         )
     if "detection" in roles:
@@ -253,6 +260,13 @@ def _service(
     register: Callable[[grpc.aio.Server], None],
 ) -> server.Service:
     admission = Admission(settings.max_in_flight)
+    edge = rpc.Edge(
+        name,
+        metrics,
+        single=rpc.Terms(admission, settings.timeout_s),
+        patient=rpc.Terms(Admission(settings.max_in_flight), settings.stream_timeout_s),
+        streams=rpc.Terms(Admission(settings.max_streams, "streams"), math.inf),
+    )
     return server.Service(
         name,
         rest.build(
@@ -268,7 +282,7 @@ def _service(
         getattr(settings, f"{name}_rpc_port"),
         rpc_names,
         register,
-        (rpc.Edge(name, metrics, admission, settings.timeout_s),),
+        (edge,),
     )
 
 

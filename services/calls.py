@@ -1,7 +1,7 @@
-"""What a call carries besides its message: its id and its deadline, kept in context variables.
+"""What a call carries besides its message: its id, its deadline and its patience, kept in context variables.
 
-The transports set them at the edge; clients of further services read them to pass on what is left, and the inference
-backend to drop doomed work. Code between need not hand them through.
+The transports set them at the edge; clients of further services read them to pass on what is left, the inference
+backend to drop doomed work, and whatever has a queue to know who goes first. Code between need not hand them through.
 """
 
 from __future__ import annotations
@@ -22,11 +22,13 @@ class Call:
     Attributes:
         request_id: 1–64 characters of `A-Z a-z 0-9 . _ -`.
         deadline: `time.monotonic()` by which the caller wants the answer.
+        patient: an item of a stream: others go before, and it waits where a single call would be refused.
         notes: what the access line shall say besides (faces, model …); plain values, never content or names of files.
     """
 
     request_id: str
     deadline: float
+    patient: bool = False
     notes: dict[str, str | int | float] = field(default_factory=dict)
 
 
@@ -40,9 +42,9 @@ def new_id(offered: str | None) -> str:
 
 
 @contextmanager
-def answering(request_id: str, timeout_s: float) -> Iterator[Call]:
+def answering(request_id: str, timeout_s: float, *, patient: bool = False) -> Iterator[Call]:
     """Make this the current call for as long as the block runs."""
-    call = Call(request_id, time.monotonic() + timeout_s)
+    call = Call(request_id, time.monotonic() + timeout_s, patient)
     token = _current.set(call)
     try:
         yield call
@@ -60,6 +62,12 @@ def remaining_s() -> float | None:
     """Seconds until the current call's deadline, at least 0; None outside a call."""
     call = _current.get()
     return max(0.0, call.deadline - time.monotonic()) if call else None
+
+
+def patient() -> bool:
+    """Whether the current call lets others go before; False outside a call."""
+    call = _current.get()
+    return call.patient if call else False
 
 
 def note(**values: str | int | float) -> None:

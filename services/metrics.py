@@ -32,6 +32,12 @@ class Metrics:
             "mien_request_duration_seconds", "Time to answer.", call, buckets=_LATENCY_S, registry=registry
         )
         self.in_flight = Gauge("mien_requests_in_flight", "Calls being answered.", call[:2], registry=registry)
+        self.stream_items = Counter(
+            "mien_stream_items", "Items of streams, answered or cancelled.", ["method", "code"], registry=registry
+        )
+        self.stream_items_in_flight = Gauge(
+            "mien_stream_items_in_flight", "Items begun whose answer has not left.", ["method"], registry=registry
+        )
 
         # where a photo's time goes
         self.stage_duration = Histogram(

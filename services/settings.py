@@ -47,6 +47,12 @@ class Settings(BaseSettings):
     max_image_pixels: int = Field(40_000_000, ge=1024)
     max_in_flight: int = Field(128, ge=1, description="calls that a service answers at once; one more is refused")
     timeout_s: float = Field(30.0, gt=0, description="the longest that a call may take")
+    max_streams: int = Field(16, ge=1, description="streams that the gateway answers at once; one more is refused")
+    stream_window_items: int = Field(32, ge=1, description="items of a stream that are in work at once")
+    stream_window_bytes: int = Field(64 * 1024 * 1024, ge=1024, description="and their bytes")
+    stream_timeout_s: float = Field(
+        300.0, gt=0, description="the longest that an item of a stream may take, its wait behind single calls included"
+    )
     detection_workers: int = Field(2, ge=1, description="threads that decode pictures and find faces")
     gateway_workers: int = Field(2, ge=1, description="threads that paint generated faces into pictures")
     drain_s: float = Field(1.0, ge=0, description="how long a stopping service still takes calls")

@@ -226,12 +226,14 @@ class ItemError(_message.Message):
     def __init__(self, code: _Optional[str] = ..., detail: _Optional[str] = ..., field: _Optional[str] = ..., retryable: _Optional[bool] = ..., retry_after_s: _Optional[float] = ...) -> None: ...
 
 class StreamWindow(_message.Message):
-    __slots__ = ("items", "bytes")
+    __slots__ = ("items", "bytes", "message_bytes")
     ITEMS_FIELD_NUMBER: _ClassVar[int]
     BYTES_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_BYTES_FIELD_NUMBER: _ClassVar[int]
     items: int
     bytes: int
-    def __init__(self, items: _Optional[int] = ..., bytes: _Optional[int] = ...) -> None: ...
+    message_bytes: int
+    def __init__(self, items: _Optional[int] = ..., bytes: _Optional[int] = ..., message_bytes: _Optional[int] = ...) -> None: ...
 
 class ListModelsRequest(_message.Message):
     __slots__ = ()

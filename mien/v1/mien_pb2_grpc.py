@@ -108,8 +108,10 @@ class GatewayServicer:
     def ClassifyStream(self, request_iterator, context):
         """Many photos on one stream. Answers come in the order of the requests, one for each: a bad item is an error in its
         place and the stream goes on. The first message of the answer is the window: whoever keeps at most so many items and
-        bytes unanswered is never held up; beyond it the server reads on only as answers leave. A stream that ends or is
-        cancelled takes what has not begun with it. Items share batches with all other callers, and single calls go before.
+        bytes unanswered is never held up; beyond it the server reads on only as answers leave. A stream that is cancelled or
+        whose deadline passes takes its work with it. A server that stops answers what it has read and ends the stream with
+        UNAVAILABLE: send the rest elsewhere. Items share batches with all other callers; single calls go before, and where
+        those are refused because too many wait, items wait.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -1,4 +1,4 @@
-"""Admission: how many unary calls a service answers at once. One more is refused at once, never queued."""
+"""Admission: how many calls or streams a service answers at once. One more is refused at once, never queued."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from services.errors import Kind, MienError
 
 
 class Admission:
-    """At most `limit` calls at once; for one event loop."""
+    """At most `limit` at once, of what `what` names in the plural; for one event loop."""
 
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
+    def __init__(self, limit: int, what: str = "requests") -> None:
+        self.limit, self.what = limit, what
         self.in_flight = 0
 
     @contextmanager
@@ -25,7 +25,7 @@ class Admission:
         if self.in_flight >= self.limit:
             raise MienError(
                 Kind.QUEUE_FULL,
-                f"{self.limit} requests are being answered already. Wait and try again.",
+                f"{self.limit} {self.what} are being answered already. Wait and try again.",
                 retry_after_s=1.0,
             )
         self.in_flight += 1

@@ -7,16 +7,20 @@ import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from services.chassis.turns import Turns
+
 _UNIT_PIXELS = 1_000_000
 
 
 class PixelBudget:
-    """So many pixels at once, three bytes each; first come, first served."""
+    """So many pixels at once, three bytes each; first come, first served, but single calls before patient ones."""
 
     def __init__(self, pixels: int) -> None:
         self._units = max(1, pixels // _UNIT_PIXELS)
         self._free = asyncio.Semaphore(self._units)
-        self._turn = asyncio.Lock()
+        self._turn = Turns(
+            1
+        )  # whoever has it keeps it until there is room: a single call can be behind one patient one
 
     @asynccontextmanager
     async def held(self, pixels: int) -> AsyncIterator[None]:

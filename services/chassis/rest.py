@@ -18,7 +18,7 @@ from fastapi_offline import FastAPIOffline
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services import calls
-from services.chassis import logs, problems
+from services.chassis import failures, logs, problems
 from services.chassis.admission import Admission
 from services.domain import Timings
 from services.errors import Kind, MienError
@@ -117,9 +117,8 @@ class _Edge:
             in_flight.inc()
             try:
                 await self._answer(scope, receive, answer, headers.get(b"request-timeout"), call)
-            except Exception:
-                LOG.exception("a defect", extra={"fields": {"request_id": call.request_id}})
-                await problems.problem(internal())(scope, receive, answer)
+            except Exception as error:
+                await problems.problem(failures.known(error))(scope, receive, answer)
             finally:
                 in_flight.dec()
                 self._record(scope, call, status, time.perf_counter() - started)
@@ -150,10 +149,6 @@ class _Edge:
                 seconds=round(seconds, 4),
                 **call.notes,
             )
-
-
-def internal() -> MienError:
-    return MienError(Kind.INTERNAL, "Something went wrong on our side. Quote the request id when you report it.")
 
 
 def _seconds(text: str) -> float:

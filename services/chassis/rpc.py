@@ -1,15 +1,18 @@
 """What every gRPC service shares: request ids, deadlines, admission, access lines, metrics, rich status errors.
 
-On the server an interceptor puts these around each unary method; on the client `Stub` calls pass id and deadline on
-and turn a rich status back into the `MienError` that it was.
+On the server an interceptor puts these around each method, unary or streaming; on the client `Stub` calls pass id,
+patience and deadline on and turn a rich status back into the `MienError` that it was.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import math
+import random
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any
 
 import grpc
@@ -18,7 +21,7 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from services import calls
-from services.chassis import logs
+from services.chassis import failures, logs
 from services.chassis.admission import Admission
 from services.errors import TABLE, Kind, MienError
 from services.metrics import Metrics
@@ -26,64 +29,85 @@ from services.metrics import Metrics
 LOG = logging.getLogger("mien.rpc")
 DOMAIN = "mien"
 _MARGIN_S = 0.005  # what a reply needs to travel back
+_PATIENT = "mien-patient"  # metadata: "1" where the call is an item of a stream
+_LEAST_WAIT_S = 0.05  # between two tries of a patient call
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """On what terms calls of one sort are answered.
+
+    Attributes:
+        admission: how many at once.
+        timeout_s: the longest that one may take.
+    """
+
+    admission: Admission
+    timeout_s: float
 
 
 class Edge(grpc.aio.ServerInterceptor):  # type: ignore[misc]
-    """The outermost layer of a unary call. Health and reflection pass untouched."""
+    """The outermost layer of a call. Health and reflection pass untouched."""
 
-    def __init__(self, service: str, metrics: Metrics, admission: Admission, timeout_s: float) -> None:
-        self.service, self.metrics, self.admission, self.timeout_s = service, metrics, admission, timeout_s
+    def __init__(self, service: str, metrics: Metrics, *, single: Terms, patient: Terms, streams: Terms) -> None:
+        """Prepare to.
+
+        Args:
+            single: terms of unary calls.
+            patient: of unary calls that are items of a stream at another service: they take no place from the others.
+            streams: of streams as a whole; their items have terms of their own.
+        """
+        self.service, self.metrics, self.single, self.patient, self.streams = service, metrics, single, patient, streams
 
     async def intercept_service(
         self, continuation: Callable[[Any], Awaitable[Any]], details: grpc.HandlerCallDetails
     ) -> Any:
         handler = await continuation(details)
-        if handler is None or handler.unary_unary is None or not details.method.startswith("/mien."):
+        if handler is None or not details.method.startswith("/mien."):
             return handler
-        inner, method = handler.unary_unary, details.method.rpartition("/")[2]
+        inner, method = handler.unary_unary or handler.stream_stream, details.method.rpartition("/")[2]
+        patient = dict(details.invocation_metadata or ()).get(_PATIENT) == "1"
+        terms = self.streams if handler.stream_stream else self.patient if patient else self.single
 
         async def behaviour(message: Any, context: grpc.aio.ServicerContext) -> Any:
-            return await self._answer(inner, method, message, context)
+            return await self._answer(inner, method, message, context, terms)
 
-        return grpc.unary_unary_rpc_method_handler(behaviour, handler.request_deserializer, handler.response_serializer)
+        make = grpc.stream_stream_rpc_method_handler if handler.stream_stream else grpc.unary_unary_rpc_method_handler
+        return make(behaviour, handler.request_deserializer, handler.response_serializer)
 
-    async def _answer(self, inner: Any, method: str, message: Any, context: grpc.aio.ServicerContext) -> Any:  # noqa: RET503
+    async def _answer(  # noqa: RET503
+        self, inner: Any, method: str, message: Any, context: grpc.aio.ServicerContext, terms: Terms
+    ) -> Any:
         metadata = dict(context.invocation_metadata() or ())
         allowed = context.time_remaining()
-        timeout_s = self.timeout_s if allowed is None else min(allowed, self.timeout_s)
+        timeout_s = terms.timeout_s if allowed is None else min(allowed, terms.timeout_s)
         started, code = time.perf_counter(), Kind.INTERNAL.value
         in_flight = self.metrics.in_flight.labels(self.service, "grpc")
         in_flight.inc()
-        with calls.answering(calls.new_id(metadata.get("x-request-id")), timeout_s) as call:
+        request_id, patient = calls.new_id(metadata.get("x-request-id")), terms is self.patient
+        with calls.answering(request_id, timeout_s, patient=patient) as call:
             try:
                 await context.send_initial_metadata((("x-request-id", call.request_id),))
-                with self.admission.admitted():
-                    async with asyncio.timeout(timeout_s):
+                with terms.admission.admitted():
+                    async with asyncio.timeout(timeout_s if timeout_s < math.inf else None):
                         reply = await inner(message, context)
                 code = "ok"
                 return reply
-            except MienError as error:
-                failure = error
-            except TimeoutError:
-                failure = MienError(Kind.DEADLINE_EXCEEDED, "The answer was not ready in time.")
             except asyncio.CancelledError:
                 code = Kind.CANCELLED.value
                 raise
-            except Exception:
-                LOG.exception("a defect", extra={"fields": {"request_id": call.request_id}})
-                failure = MienError(
-                    Kind.INTERNAL, "Something went wrong on our side. Quote the request id when you report it."
-                )
+            except Exception as error:
+                failure = failures.known(error)
+                code = failure.kind.value
             finally:
                 in_flight.dec()
-                if code != "ok" and code != Kind.CANCELLED.value:
-                    code = failure.kind.value
-                self._record(call, method, code, time.perf_counter() - started)
+                self._record(call, method, code, time.perf_counter() - started, streamed=terms is self.streams)
             await context.abort_with_status(rpc_status.to_status(status_of(failure)))
 
-    def _record(self, call: calls.Call, method: str, code: str, seconds: float) -> None:
+    def _record(self, call: calls.Call, method: str, code: str, seconds: float, *, streamed: bool) -> None:
         self.metrics.requests.labels(self.service, "grpc", method, code).inc()
-        self.metrics.request_duration.labels(self.service, "grpc", method).observe(seconds)
+        if not streamed:  # how long a stream lasts is its caller's affair
+            self.metrics.request_duration.labels(self.service, "grpc", method).observe(seconds)
         fields = {"request_id": call.request_id, "service": self.service, "transport": "grpc", "method": method}
         logs.access(**fields, code=code, seconds=round(seconds, 4), **call.notes)
 
@@ -128,13 +152,28 @@ def error_of(failure: grpc.aio.AioRpcError) -> MienError:
 
 
 async def call(method: Callable[..., Awaitable[Any]], message: Any) -> Any:
-    """Call another service's method, passing on the request id and what is left of the deadline.
+    """Call another service's method, passing on the request id, the patience and what is left of the deadline.
+
+    A patient call that is refused because too many wait is made again until its deadline, or the caller, ends it.
 
     Raises:
         MienError: what the other side raised, or UNAVAILABLE, or DEADLINE_EXCEEDED.
     """
+    while True:
+        try:
+            return await _call(method, message)
+        except MienError as error:
+            wait_s = max(_LEAST_WAIT_S, error.retry_after_s) * random.uniform(0.5, 1.0)  # noqa: S311
+            if error.kind is not Kind.QUEUE_FULL or not calls.patient() or wait_s >= (calls.remaining_s() or 0.0):
+                raise
+        await asyncio.sleep(wait_s)
+
+
+async def _call(method: Callable[..., Awaitable[Any]], message: Any) -> Any:
     remaining = calls.remaining_s()
-    metadata = (("x-request-id", calls.request_id()),) if calls.request_id() else ()
+    metadata = [("x-request-id", calls.request_id())] if calls.request_id() else []
+    if calls.patient():
+        metadata.append((_PATIENT, "1"))
     try:
         return await method(
             message, timeout=None if remaining is None else max(0.0, remaining - _MARGIN_S), metadata=metadata

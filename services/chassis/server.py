@@ -1,7 +1,8 @@
 """Running services: ports, health, reflection, and an orderly end.
 
-The end, in this order: readiness turns false and health NOT_SERVING; `drain_s` passes, in which balancers take this
-process out and calls still come; then the listeners close and what is in flight is finished; then backends close.
+The end, in this order: readiness turns false and health NOT_SERVING; streams read no more, and end when what they have
+read is answered; `drain_s` passes, in which balancers take this process out and single calls still come; then the
+listeners close and what is in flight is finished; then backends close.
 A second signal ends at once.
 """
 
@@ -14,7 +15,7 @@ import os
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import grpc
 import uvicorn
@@ -24,6 +25,8 @@ from grpc_reflection.v1alpha import reflection
 
 LOG = logging.getLogger("mien.server")
 _GRACE_S = 30.0  # the longest that calls in flight are waited for at the end
+_ENVELOPE_BYTES = 4096  # what a stream adds to an answer that is as large as may be
+_PING_MS = 60_000  # a caller whose machine is gone would hold its stream for ever
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +51,10 @@ class Service:
 
 @dataclass(slots=True)
 class Lifecycle:
-    """Whether this process takes calls: readiness answers from it."""
+    """Whether this process takes calls: readiness answers from `serving`, streams end when `stopping` is set."""
 
     serving: bool = False
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class _Rest(uvicorn.Server):
@@ -97,6 +101,7 @@ async def run(
         starting.cancel()
         LOG.info("stopping")
         lifecycle.serving = False
+        lifecycle.stopping.set()
         await asyncio.gather(*(state.enter_graceful_shutdown() for _, state in rpcs))
         await asyncio.sleep(drain_s)
     finally:
@@ -160,7 +165,8 @@ async def _start_rpc(
         interceptors=service.interceptors,
         options=[
             ("grpc.max_receive_message_length", max_message_bytes),
-            ("grpc.max_send_message_length", max_message_bytes),
+            ("grpc.max_send_message_length", max_message_bytes + _ENVELOPE_BYTES),
+            ("grpc.keepalive_time_ms", _PING_MS),
             ("grpc.so_reuseport", 0),
         ],
     )

@@ -7,7 +7,6 @@ What finds the faces is a `Search`: `NetworkSearch` (the model repository's `fac
 
 from __future__ import annotations
 
-import asyncio
 import time
 from contextlib import AsyncExitStack
 from functools import partial
@@ -17,6 +16,7 @@ import numpy as np
 
 from services.chassis.memory import PixelBudget
 from services.chassis.threads import Spent, Threads
+from services.chassis.turns import Turns
 from services.detection.landmarker import FaceLandmarker
 from services.domain import RGB, Box, Detection, Face, Square, Timings
 from services.images import ImageLimits, cut, decode
@@ -76,7 +76,7 @@ class FaceDetector:
         self._search, self._threads, self._landmarker = search, threads, landmarker
         self._limits = limits or ImageLimits()
         # No more pictures are decoded at once than there are threads, so that those begun are not behind those to come.
-        self._decoding = asyncio.Semaphore(threads.workers)
+        self._decoding = Turns(threads.workers)
         self._memory = PixelBudget(_PIXELS_IN_WORK)
 
     async def detect(self, image: bytes, *, whole_picture: bool = False, crop_px: int = 0) -> Detection:

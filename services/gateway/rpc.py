@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import grpc
@@ -9,6 +10,7 @@ import grpc
 from mien.v1 import mien_pb2 as pb
 from mien.v1 import mien_pb2_grpc
 from services import wire
+from services.chassis.streams import Method, Streams
 from services.errors import Kind, MienError
 from services.gateway.generation import GenerationPipeline, Wish
 from services.gateway.pipeline import Pipeline
@@ -27,26 +29,61 @@ class MessageLimits:
 
 
 class Servicer(mien_pb2_grpc.GatewayServicer):
-    def __init__(self, pipeline: Pipeline, generation: GenerationPipeline, limits: MessageLimits) -> None:
-        self._pipeline, self._generation, self._limits = pipeline, generation, limits
+    def __init__(
+        self, pipeline: Pipeline, generation: GenerationPipeline, limits: MessageLimits, streams: Streams
+    ) -> None:
+        self._pipeline, self._generation, self._limits, self._streams = pipeline, generation, limits, streams
 
     async def Classify(
         self, request: pb.GatewayClassifyRequest, context: grpc.aio.ServicerContext
     ) -> pb.GatewayClassifyResponse:
-        self._check(request.image)
-        reading = await self._pipeline.classify(request.image, whole_picture=request.whole_picture, model=request.model)
-        return wire.reading_to_pb(reading)
+        return await self._classify(request)
 
     async def Detect(
         self, request: pb.GatewayDetectRequest, context: grpc.aio.ServicerContext
     ) -> pb.GatewayDetectResponse:
-        self._check(request.image)
-        found = wire.detection_to_pb(await self._pipeline.detect(request.image))
-        return pb.GatewayDetectResponse(image=found.image, faces=found.faces, timings=found.timings)
+        return await self._detect(request)
 
     async def Generate(
         self, request: pb.GatewayGenerateRequest, context: grpc.aio.ServicerContext
     ) -> pb.GatewayGenerateResponse:
+        return await self._generate(request)
+
+    async def ClassifyStream(
+        self, requests: AsyncIterator[pb.GatewayClassifyStreamRequest], context: grpc.aio.ServicerContext
+    ) -> None:
+        method = Method("ClassifyStream", self._classify, pb.GatewayClassifyStreamResponse)
+        await self._streams.answer(method, requests, context.write)
+
+    async def DetectStream(
+        self, requests: AsyncIterator[pb.GatewayDetectStreamRequest], context: grpc.aio.ServicerContext
+    ) -> None:
+        method = Method("DetectStream", self._detect, pb.GatewayDetectStreamResponse)
+        await self._streams.answer(method, requests, context.write)
+
+    async def GenerateStream(
+        self, requests: AsyncIterator[pb.GatewayGenerateStreamRequest], context: grpc.aio.ServicerContext
+    ) -> None:
+        method = Method("GenerateStream", self._generate, pb.GatewayGenerateStreamResponse)
+        await self._streams.answer(method, requests, context.write)
+
+    async def ListModels(
+        self, request: pb.ListModelsRequest, context: grpc.aio.ServicerContext
+    ) -> pb.ListModelsResponse:
+        models = (*await self._pipeline.models(), *await self._generation.models())
+        return pb.ListModelsResponse(models=[wire.model_to_pb(model) for model in models])
+
+    async def _classify(self, request: pb.GatewayClassifyRequest) -> pb.GatewayClassifyResponse:
+        self._check(request.image)
+        reading = await self._pipeline.classify(request.image, whole_picture=request.whole_picture, model=request.model)
+        return wire.reading_to_pb(reading)
+
+    async def _detect(self, request: pb.GatewayDetectRequest) -> pb.GatewayDetectResponse:
+        self._check(request.image)
+        found = wire.detection_to_pb(await self._pipeline.detect(request.image))
+        return pb.GatewayDetectResponse(image=found.image, faces=found.faces, timings=found.timings)
+
+    async def _generate(self, request: pb.GatewayGenerateRequest) -> pb.GatewayGenerateResponse:
         self._check(request.image)
         if request.format not in _FORMS:
             raise MienError(Kind.NOT_ACCEPTABLE, "format must be PNG or JPEG.", field="format")
@@ -69,12 +106,6 @@ class Servicer(mien_pb2_grpc.GatewayServicer):
             )
         return reply
 
-    async def ListModels(
-        self, request: pb.ListModelsRequest, context: grpc.aio.ServicerContext
-    ) -> pb.ListModelsResponse:
-        models = (*await self._pipeline.models(), *await self._generation.models())
-        return pb.ListModelsResponse(models=[wire.model_to_pb(model) for model in models])
-
     def _check(self, image: bytes) -> None:
         if not image:
             raise MienError(Kind.MISSING_IMAGE, "The picture has no bytes.", field="image")
@@ -86,7 +117,5 @@ class Servicer(mien_pb2_grpc.GatewayServicer):
             )
 
 
-def register(
-    pipeline: Pipeline, generation: GenerationPipeline, limits: MessageLimits, server: grpc.aio.Server
-) -> None:
-    mien_pb2_grpc.add_GatewayServicer_to_server(Servicer(pipeline, generation, limits), server)
+def register(servicer: Servicer, server: grpc.aio.Server) -> None:
+    mien_pb2_grpc.add_GatewayServicer_to_server(servicer, server)

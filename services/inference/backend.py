@@ -48,7 +48,8 @@ class Batching:
     Attributes:
         max_batch_size: rows, at least 1.
         max_queue_delay_s: how long the first row waits for others; 0: takes who is there already, waits for nobody.
-        max_queue_size: requests that may wait, 0: no bound; a caller with more rows than a batch counts once per batch.
+        max_queue_size: requests of single calls that may wait, 0: no bound; a caller with more rows than a batch counts
+            once per batch. Those of patient calls are bounded where they come from.
         instances: batches that run at the same time.
     """
 
@@ -144,6 +145,8 @@ class Backend(Protocol):
 
     async def infer(self, model: str, inputs: Tensors, *, deadline_s: float | None) -> Inference:
         """Run rows through a model, batched with those of other callers; cancel the task to give up.
+
+        Rows of a patient call (`services.calls`) let others go before and are never refused as QUEUE_FULL.
 
         Args:
             inputs: by name, each `[n, *dims]`, n ≥ 1; more rows than fit a batch are split and joined again.

@@ -3,7 +3,8 @@
 A batch is due when it is full, or when its first row has waited `max_queue_delay_s`. Its rows are joined ahead while
 all instances run, but who is in it is settled only when one is idle: until then others may come in, and a caller that
 left or whose deadline passed is dropped before inference and its place goes to others. Rows keep their order and their
-owner; a bad item fails alone.
+owner; a bad item fails alone. Patient rows fill the places that single calls leave; a batch that runs is not broken off
+for anybody.
 """
 
 from __future__ import annotations
@@ -62,17 +63,19 @@ class Batcher:
         """Whether it takes work."""
         return not self._closing and not self._collector.done()
 
-    async def submit(self, inputs: Tensors, *, deadline_s: float | None) -> Inference:
+    async def submit(self, inputs: Tensors, *, deadline_s: float | None, patient: bool = False) -> Inference:
         """Answer one caller's rows; the arrays must be what the model takes, and stay as they are until the answer.
 
         Args:
             deadline_s: seconds from now within which the answer is wanted; None: whenever.
+            patient: these rows wait behind those of others, and are not refused where the queue is full: whoever sends
+                them bounds how many there are (the window of a stream).
 
         Raises:
             MienError: QUEUE_FULL (at once, with `retry_after_s`), DEADLINE_EXCEEDED, UNAVAILABLE, NOT_READY.
         """
         try:
-            inference = await self._answer(inputs, deadline_s)
+            inference = await self._answer(inputs, deadline_s, patient)
         except MienError as error:
             self._observer.dropped(self._model, error.kind)
             raise
@@ -91,18 +94,18 @@ class Batcher:
             await asyncio.wait(self._running)
         self._threads.shutdown()
 
-    async def _answer(self, inputs: Tensors, deadline_s: float | None) -> Inference:
+    async def _answer(self, inputs: Tensors, deadline_s: float | None, patient: bool) -> Inference:
         if not self.alive():
             raise MienError(Kind.NOT_READY, "The service is stopping; ask again later.")
         now = self._loop.time()
         deadline = inf if deadline_s is None else now + deadline_s
         requests = split(inputs, self._batching.max_batch_size, now, deadline)
-        bound = self._batching.max_queue_size
+        bound, before = self._batching.max_queue_size, self._queue.hurried()
         # with nobody waiting even a caller that alone is over the bound is let in: later would be no better
-        if bound and self._queue and len(self._queue) + len(requests) > bound:
-            wait_s = self._queue.rows * self._row_s / self._batching.instances
+        if bound and before and not patient and len(before) + len(requests) > bound:
+            wait_s = sum(request.rows for request in before) * self._row_s / self._batching.instances
             raise MienError(Kind.QUEUE_FULL, "Too many requests are waiting; ask again later.", retry_after_s=wait_s)
-        self._queue.put(requests)
+        self._queue.put(requests, patient=patient)
         try:
             async with asyncio.timeout_at(None if deadline_s is None else deadline):
                 answers = await asyncio.gather(*(request.answer for request in requests))

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
+from services import calls
 from services.errors import Kind, MienError
 from services.inference.backend import Inference, ModelSpec, Tensor, Tensors
 from services.inference.batcher import Batcher, Observer, Run
@@ -70,7 +71,7 @@ class EmbeddedBackend:
                 Kind.UNKNOWN_MODEL, f"The models here are: {', '.join(self._served) or 'none'}.", field="model"
             )
         served.spec.check(inputs)
-        return await served.batcher.submit(inputs, deadline_s=deadline_s)
+        return await served.batcher.submit(inputs, deadline_s=deadline_s, patient=calls.patient())
 
     async def close(self) -> None:
         """See `Backend.close`."""

@@ -1,9 +1,8 @@
-"""Who waits for a batch: callers' rows as requests of at most a batch full, oldest first. Used by the batcher only."""
+"""Who waits for a batch: callers' rows as requests of at most a batch full. Used by the batcher only."""
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.inference.backend import Tensors
+from services.lanes import Lanes
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +47,11 @@ class Request:
 
 
 class Queue:
-    """Requests in the order they came. Priorities, when they come, come here: in `next`, `take` and `since`."""
+    """Requests in the order they came, but those of single calls before patient ones (`lanes` says how long)."""
 
     def __init__(self, changed: Callable[[int], None]) -> None:
         """`changed` is called with the number of waiting rows whenever it may have changed."""
-        self._requests: deque[Request] = deque()
+        self._requests: Lanes[Request] = Lanes()
         self._changed = changed
         self.rows = 0
 
@@ -60,11 +60,15 @@ class Queue:
 
     def since(self) -> float:
         """When the request that has waited longest came."""
-        return self._requests[0].since
+        return min(lane[0].since for lane in (self._requests.hurried, self._requests.patient) if lane)
 
-    def put(self, requests: Sequence[Request]) -> None:
-        """Add at the end."""
-        self._requests.extend(requests)
+    def hurried(self) -> Sequence[Request]:
+        """Those that are not patient."""
+        return self._requests.hurried
+
+    def put(self, requests: Sequence[Request], *, patient: bool = False) -> None:
+        """Add at the end of their line."""
+        self._requests.put(requests, patient=patient)
         self._count(sum(request.rows for request in requests))
 
     def next(self, most: int, now: float) -> list[Request]:
@@ -81,15 +85,10 @@ class Queue:
         return batch
 
     def take(self, most: int, now: float) -> list[Request]:
-        """Remove the next batch, and those before it who are gone; all of them where nobody else is left."""
+        """Remove the next batch, and those who are gone and would be next; all of them where nobody else is left."""
         batch = self.next(most, now)
-        removed = 0
-        while self._requests:
-            request = self._requests.popleft()
-            removed += request.rows
-            if batch and request is batch[-1]:
-                break
-        self._count(-removed)
+        removed = self._requests.take(set(batch), lambda request: request.gone(now))
+        self._count(-sum(request.rows for request in removed))
         return batch
 
     def leave(self, requests: Sequence[Request]) -> None:

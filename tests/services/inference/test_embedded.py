@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from services import calls
 from services.domain import RGB
 from services.errors import Kind, MienError
 from services.inference.backend import Backend, Inference
@@ -147,3 +148,22 @@ async def test_a_graph_that_is_not_what_its_config_says_is_refused(tmp_path: Pat
     assert sentence in str(caught.value)
     assert "\n" not in str(caught.value)
     assert not backend.ready()
+
+
+async def test_patient_callers_wait_where_others_are_refused(tmp_path: Path) -> None:
+    write_classifier(tmp_path, fault="slow", max_batch_size=1, max_queue_size=1, instances=1)
+
+    async def ask_as(patient: bool) -> Inference:
+        with calls.answering("one", 60.0, patient=patient):
+            return await ask(backend, toy_faces(1), deadline_s=None)
+
+    async with serving(tmp_path) as backend:
+        answers = await asyncio.gather(*(ask_as(patient=True) for _ in range(4)))
+        assert len(answers) == 4
+        kinds = [
+            answer.kind
+            for answer in await asyncio.gather(*(ask_as(patient=False) for _ in range(4)), return_exceptions=True)
+            if isinstance(answer, MienError)
+        ]
+        assert kinds
+        assert set(kinds) == {Kind.QUEUE_FULL}
