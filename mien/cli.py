@@ -111,6 +111,32 @@ def generate(
         Console().print(str(to / f"{stem}{suffix}"), markup=False, highlight=False, soft_wrap=True)
 
 
+@app.command()
+def report(
+    results: Annotated[
+        list[Path], typer.Argument(metavar="RESULTS...", help=".parquet, .csv, .jsonl or folders of them")
+    ],
+    to: Annotated[Path, typer.Option(dir_okay=False, help="the page, .html; its .csv and .md are written beside it")],
+    by: Annotated[str | None, typer.Option(help="group by this column of the groups file or the results")] = None,
+    groups: Annotated[Path | None, typer.Option(help="a .csv or .parquet with a row for each image")] = None,
+    images: Annotated[Path | None, typer.Option(help="the folder that was read, to show examples")] = None,
+    model_note: Annotated[str, typer.Option(help="a sentence on the model for the page's foot")] = "",
+) -> None:
+    """Expressions by group, from tables of results: a page with plots, intervals and differences."""
+    from mien.report.write import write
+
+    try:
+        written = write(results, to, by=by, groups_file=groups, images=images, model_note=model_note)
+    except ModuleNotFoundError as error:
+        if error.name != "PIL":
+            raise
+        raise _missing("cpu", error) from None
+    except (ValueError, OSError) as error:
+        raise _refusal(str(error)) from None
+    for path in written:
+        Console().print(str(path), markup=False, highlight=False, soft_wrap=True)
+
+
 def _units(options: list[str]) -> dict[str, float]:
     """AU12=0.8 and so on → intensities by name; the gateway says whether it knows them."""
     units = {}
