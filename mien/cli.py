@@ -15,6 +15,7 @@ app = typer.Typer(
     help="Reads facial expressions in photographs of statues and of people. "
     "An expression shown is not an emotion felt.",
 )
+LOCAL = "127.0.0.1:50051"
 ERRORS = Console(stderr=True, highlight=False)
 
 
@@ -54,18 +55,37 @@ def serve(
 
 @app.command()
 def classify(
-    photo: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="a photo")],
-    gateway: Annotated[str, typer.Option(help="host:port of a gateway's gRPC")] = "127.0.0.1:50051",
+    paths: Annotated[
+        list[str],
+        typer.Argument(help="photos, folders, globs, @list.txt, .tar or .tar.gz shards; - reads paths on stdin"),
+    ],
+    to: Annotated[Path | None, typer.Option(help="the table: .parquet, .csv or .jsonl; goes on where it ended")] = None,
+    gateway: Annotated[list[str], typer.Option(help="host:port of a gateway's gRPC; may be repeated")] = [LOCAL],  # noqa: B006
     model: Annotated[str, typer.Option(help="a model's name; empty: the default one")] = "",
     whole_picture: Annotated[bool, typer.Option(help="the picture is one face already")] = False,
+    connections: Annotated[int, typer.Option(min=1, max=64, help="to each gateway")] = 1,
+    patience: Annotated[float, typer.Option(min=0, help="seconds to go on while no gateway answers")] = 60.0,
+    part: Annotated[
+        int, typer.Option(min=1, max=10_000, help="images in each file of results while the run goes on")
+    ] = 1000,
+    restart: Annotated[bool, typer.Option(help="forget what an earlier run has done")] = False,
+    keep_parts: Annotated[bool, typer.Option(help="leave the files of results beside the table")] = False,
 ) -> None:
-    """Ask a running gateway what the faces of a photo show."""
+    """Ask running gateways what the faces of photos show: one photo on the terminal, any number into a table."""
+    if to is not None:
+        from mien.batch.command import classify_many
+        from mien.batch.run import Order
+
+        order = Order(to, gateway, connections, model, whole_picture, patience, part, restart, keep_parts)
+        raise typer.Exit(classify_many(paths, order, ERRORS))
+    if len(paths) > 1 or not Path(paths[0]).is_file():
+        raise _refusal("one photo is shown on the terminal; for anything else name a table: --to results.parquet")
     from mien.client import CallError, Client
     from mien.tables import faces_table
 
-    with Client(gateway) as client:
+    with Client(gateway[0]) as client:
         try:
-            reply = client.classify(photo.read_bytes(), model=model, whole_picture=whole_picture)
+            reply = client.classify(Path(paths[0]).read_bytes(), model=model, whole_picture=whole_picture)
         except CallError as error:
             raise _refusal(f"{error.detail} ({error.code})") from None
     Console().print(faces_table(reply))
@@ -81,7 +101,7 @@ def generate(
     steps: Annotated[int, typer.Option(help="2 to 32: so many pictures on the way; 0: one")] = 0,
     face: Annotated[int | None, typer.Option(min=0, help="which face, from left to right from 0; else all")] = None,
     jpeg: Annotated[bool, typer.Option(help="write JPEG, not PNG")] = False,
-    gateway: Annotated[str, typer.Option(help="host:port of a gateway's gRPC")] = "127.0.0.1:50051",
+    gateway: Annotated[str, typer.Option(help="host:port of a gateway's gRPC")] = LOCAL,
     model: Annotated[str, typer.Option(help="a model's name; empty: the default one")] = "",
 ) -> None:
     """Ask a running gateway for the photo with another expression on its faces."""

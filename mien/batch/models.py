@@ -1,0 +1,43 @@
+"""Which model a gateway answers with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mien.batch.refusals import FRESH, RefusalError
+from mien.client import CallError, Client
+
+_ROLE = "expression_classifier"
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    name: str
+    version: int
+
+    def __str__(self) -> str:
+        return f"{self.name} version {self.version}"
+
+
+def served_model(address: str, asked: str) -> Model | CallError:
+    """The classifier that this gateway takes where `asked` is the wish; the error where it does not answer.
+
+    Raises:
+        RefusalError: the gateway answers, and has no such model.
+    """
+    with Client(address, timeout_s=10.0, retries=0) as client:
+        try:
+            models = client.models().models
+        except CallError as error:
+            return error
+    for item in models:
+        if item.role == _ROLE and (item.model.name == asked or (not asked and item.default)):
+            return Model(item.model.name, item.model.version)
+    raise RefusalError(
+        f"the gateway {address} has no model {asked!r}" if asked else f"the gateway {address} has no classifier"
+    )
+
+
+def changed_model(before: Model, now: Model) -> RefusalError:
+    """Why answers of two models are not mixed, and what to do."""
+    return RefusalError(f"the model was {before} and is {now} now: serve {before} again to go on, or {FRESH}")
