@@ -8,7 +8,7 @@ from typing import Any
 
 import grpc
 
-from mien.outcomes import Outcome, call_error
+from mien.outcomes import CallError, Outcome, call_error
 from mien.unanswered import Unanswered
 
 
@@ -28,13 +28,20 @@ async def outcomes(method: Any, requests: AsyncIterator[Any]) -> AsyncGenerator[
             if outcome:
                 yield outcome
     except grpc.aio.AioRpcError as failure:
-        raise call_error(failure) from None
+        raise _why(failure) from None
     finally:
         sending.cancel()
         call.cancel()
         await asyncio.gather(sending, return_exceptions=True)
     if sender.failure:
         raise sender.failure
+
+
+def _why(failure: grpc.aio.AioRpcError) -> CallError:
+    # grpc.aio forgets the server's status where a message is being written as the stream ends.
+    if failure.code() is grpc.StatusCode.INTERNAL and failure.details() == "Internal error from Core":
+        return CallError("unavailable", "The stream broke off; send what has no answer yet again.", retryable=True)
+    return call_error(failure)
 
 
 class _Sender:

@@ -96,8 +96,9 @@ def write(folders: Sequence[Path], to: Path, into: Path | None = None) -> Path:
     Raises:
         FileNotFoundError, ValueError: as `read`.
     """
-    if folders and all((folder / generators.FILE).exists() for folder in folders):
-        scores = generators.read(folders)
+    scores = [found for found in map(generators.scored, folders) if found is not None]
+    if folders and len(scores) == len(folders):
+        generators.check(scores)
         table = generators.rows(scores)
         note = f"{scores[0]['pairs']['faces']:,} pairs of rendered heads never trained on."
     else:

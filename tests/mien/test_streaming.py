@@ -127,7 +127,9 @@ async def test_a_server_that_stops_is_an_error_that_says_try_elsewhere(ask: Ask)
         served.toy.gates["all"].set()
         with pytest.raises(CallError) as caught:
             await asking
-        assert (caught.value.code, caught.value.retryable) == ("not_ready", True)
+        # Where grpc.aio lost the server's reason, a broken stream is all that is known.
+        assert caught.value.code in ("not_ready", "unavailable")
+        assert caught.value.retryable
 
 
 async def test_nobody_there_is_an_error(ask: Ask) -> None:

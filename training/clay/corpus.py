@@ -1,6 +1,6 @@
 """A rendered corpus on disk, opened for reading: pictures with everything that is true of them.
 
-    <folder>/manifest.parquet                 a row per picture, see `Corpus`
+    <folder>/manifest.parquet                 a row per picture, see `Corpus`; `image` is its path, for `mien report`
     <folder>/images/<thousands>/<index>.jpg   the picture, RGB
     <folder>/masks/<thousands>/<index>.png    how much of each pixel the statue covers, 0 to 255
     <folder>/recipe.json                      what it was rendered with

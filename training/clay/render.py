@@ -103,6 +103,7 @@ def _picture(
     unknown = np.nan if not carved.measured else 0.0
     return {
         "index": index,
+        "image": picture.relative_to(folder).as_posix(),
         "identity": f"{clay.name}-{clay.seed}-{person:06d}",
         "scene": number,
         "expression": pose.expression,

@@ -1,4 +1,4 @@
-"""Several generators side by side, from their `generator.json`."""
+"""Several generators side by side, from runs' `generator.json` or from the cards of exported versions."""
 
 from __future__ import annotations
 
@@ -13,20 +13,29 @@ import numpy as np
 from training.clay.corpus import ACTION_UNITS
 from training.ganimation.report import off_diagonal
 
-FILE = "generator.json"
 Scores = dict[str, Any]
 
 
-def read(folders: Sequence[Path]) -> list[Scores]:
-    """The scores of several run folders, in order, each with its folder's `name`.
+def scored(folder: Path) -> Scores | None:
+    """A generator's scores, with its folder's `name`: of a run that was evaluated, or of a version in the model
+    repository; None where the folder is neither."""
+    report, card = folder / "generator.json", folder / "card.json"
+    if report.exists():
+        return {"name": folder.name} | json.loads(report.read_text())
+    content = json.loads(card.read_text()) if card.exists() else {}
+    if content.get("method") != "ganimation" or not content["metrics"]:
+        return None
+    return {"name": f"{content['name']} {content['version']}", "measured": "the exported file"} | content["metrics"]
+
+
+def check(found: Sequence[Scores]) -> None:
+    """Whether they were scored on the same faces.
 
     Raises:
-        ValueError: they were scored on different faces.
+        ValueError: they were not.
     """
-    found = [json.loads((folder / FILE).read_text()) | {"name": folder.name} for folder in folders]
     if len({(each["pairs"]["faces"], each["statues"]["faces"]) for each in found}) > 1:
         raise ValueError("these generators were evaluated on different faces, so their scores do not compare")
-    return found
 
 
 def rows(found: Sequence[Scores]) -> list[list[str]]:

@@ -141,8 +141,9 @@ class Generator(nn.Module):
         x_BCHW = F.relu(self.refine(x_BCHW, condition_BF))
         painted_B4HW = F.pixel_shuffle(self.paint(x_BCHW).float(), 2)
         moved_B3HW = warped(face_B3HW, self.reach * torch.tanh(self.flow(x_BCHW).float())) if self.reach else face_B3HW
-        share_B3HW = torch.tanh(painted_B4HW[:, :3])
-        colour_B3HW = moved_B3HW + F.relu(share_B3HW) * (255 - moved_B3HW) - F.relu(-share_B3HW) * moved_B3HW
+        # One share for all colours, the mean of three: each with its own tinted lips and folds green and violet.
+        share_B1HW = torch.tanh(painted_B4HW[:, :3]).mean(1, keepdim=True)
+        colour_B3HW = moved_B3HW + F.relu(share_B1HW) * (255 - moved_B3HW) - F.relu(-share_B1HW) * moved_B3HW
         opened_B = 1 - torch.exp(-GATE * change_BK.abs().sum(1))
         return colour_B3HW, torch.sigmoid(painted_B4HW[:, 3:]) * opened_B[:, None, None, None]
 

@@ -135,6 +135,12 @@ def test_generators_are_compared_side_by_side(
     row = next(line for line in text.splitlines() if line.startswith("| SSIM"))
     assert row.endswith(f"| 0.5000 ({copied}) |")
     assert sum(line.startswith("| AU") for line in text.splitlines()) == 17
+    third = tmp_path / "third"
+    third.mkdir()
+    card = {"method": "ganimation", "name": "expression_generator", "version": 7, "metrics": scores}
+    (third / "card.json").write_text(json.dumps(card))
+    page = comparison.write([first, third], tmp_path)
+    assert page.with_suffix(".md").read_text().startswith("|  | first | expression_generator 7 |\n")
     scores["pairs"]["faces"] += 1
     (second / "generator.json").write_text(json.dumps(scores))
     with pytest.raises(ValueError, match="different faces"):
