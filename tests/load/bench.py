@@ -28,9 +28,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
+import grpc
 import httpx
 import numpy as np
 import onnxruntime
+from numpy.typing import NDArray
 from PIL import Image
 from rich.console import Console
 
@@ -41,7 +43,9 @@ from services.detection.detector import FaceDetector
 from services.detection.finders import FinderSearch
 from services.detection.landmarker import FaceLandmarker
 from services.detection.network import NetworkSearch
+from services.domain import Target
 from services.gateway.pipeline import Pipeline
+from services.generation.rpc import RemoteGenerator
 from services.images import ImageLimits
 from services.inference.backend import Backend, Inference, ModelSpec, Tensors
 from services.inference.repository import read_repository
@@ -115,7 +119,8 @@ class BarePipeline:
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """`model_s`: the generator alone, one face, both cores. `executions`, `faces`: of the generator while 16 called."""
+    """`model_s`: the generator alone, one face, both cores. `executions`, `faces`: of the generator while 16 called the
+    gateway; `direct_*`: the same while 16 called the generation service itself, with faces that were cut out before."""
 
     model_s: float
     alone_s: float
@@ -124,6 +129,9 @@ class Generation:
     p99_s: float
     executions: int
     faces: int
+    direct_per_s: float
+    direct_executions: int
+    direct_faces: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,8 +227,8 @@ def measure_generation(repository: Path, server: Stack, photo: Path, rounds: int
     row = {"faces": np.full((1, 128, 128, 3), 128, np.uint8), "change": np.full((1, 17), 0.1, np.float32)}
     url = server.url() + "/v1/generate?expression=happiness"
     ask(url, photo, 16, 16)
-    model_s, alone_s, pers, latencies = [], [], [], []
-    executions = faces = 0
+    model_s, alone_s, pers, directs, latencies = [], [], [], [], []
+    formed_by_gateway, formed_directly = np.zeros(2, int), np.zeros(2, int)
     for number in range(rounds):
         for _ in range(20):
             started = time.perf_counter()
@@ -230,30 +238,48 @@ def measure_generation(repository: Path, server: Stack, photo: Path, rounds: int
         before = batches(server)
         seconds, each = ask(url, photo, 16, requests)
         after = batches(server)
-        executions, faces = executions + after[0] - before[0], faces + after[1] - before[1]
+        direct_s = asyncio.run(generate_directly(server.address("generation"), 16, requests))
+        formed_by_gateway += after - before
+        formed_directly += batches(server) - after
         pers.append(requests / seconds)
+        directs.append(requests / direct_s)
         latencies += each
-        formed = (after[1] - before[1]) / (after[0] - before[0])
-        SAY.print(f"round {number + 1}: generation {pers[-1]:.1f}/s, {formed:.1f} faces a batch")
+        SAY.print(f"round {number + 1}: generation {pers[-1]:.1f}/s, faces alone {directs[-1]:.1f}/s")
     return Generation(
         statistics.median(model_s),
         statistics.median(alone_s),
         statistics.median(pers),
         statistics.median(latencies),
         float(np.percentile(latencies, 99)),
-        executions,
-        faces,
+        *map(int, formed_by_gateway),
+        statistics.median(directs),
+        *map(int, formed_directly),
     )
 
 
-def batches(server: Stack) -> tuple[int, int]:
+async def generate_directly(address: str, callers: int, requests: int) -> float:
+    """Seconds for so many calls with one face each."""
+    face = np.full((1, 128, 128, 3), 128, np.uint8)
+    present = np.zeros((1, 17), np.float32)
+    left = iter(range(requests))
+    async with grpc.aio.insecure_channel(address) as channel:
+        generator = RemoteGenerator(channel)
+
+        async def call() -> None:
+            for _ in left:
+                await generator.generate(face, present, Target("happiness"))
+
+        started = time.perf_counter()
+        await asyncio.gather(*(call() for _ in range(callers)))
+        return time.perf_counter() - started
+
+
+def batches(server: Stack) -> NDArray[np.int_]:
     """The generator's batches so far and the faces in them, as Prometheus would read them."""
     text = httpx.get(server.url() + "/metrics").raise_for_status().text
-    found = [
-        re.search(rf'^mien_batch_rows_{part}{{model="{GENERATOR}"}} (\S+)', text, re.M) for part in ("count", "sum")
-    ]
-    count, total = (int(float(match[1])) if match else 0 for match in found)
-    return count, total
+    pattern = rf'^mien_batch_rows_{{}}{{{{model="{GENERATOR}"}}}} (\S+)'
+    found = [re.search(pattern.format(part), text, re.M) for part in ("count", "sum")]
+    return np.array([int(float(match[1])) if match else 0 for match in found])
 
 
 def table(result: Result) -> str:
@@ -279,6 +305,10 @@ def table(result: Result) -> str:
                 "16 callers of `/v1/generate`",
                 f"{made.per_s:.1f} images/s, p50 {_ms(made.p50_s)}, p99 {_ms(made.p99_s)}; {made.faces} faces in "
                 f"{made.executions} executions of the generator",
+            ),
+            (
+                "16 callers of the generation service, faces cut out before",
+                f"{made.direct_per_s:.1f} faces/s; {made.direct_faces} faces in {made.direct_executions} executions",
             ),
         ]
     head = (
