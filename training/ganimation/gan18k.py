@@ -36,7 +36,7 @@ from training.ganimation.sources import Sources
 from training.shape.frame import Function
 
 SETS, STEPS = 890, (0.4, 0.6, 0.8)  # x 7 expressions: 18,690 pictures
-ATTEMPTS = 8
+ATTEMPTS = 32  # with 8, 106 of 18,690 places stayed empty, 75 of them anger at step .4
 LEAST_COSINE, LEAST_GAIN = 0.5, 0.3  # of the read change on the asked one
 MOST_STRAY = 0.25  # of any unit, where nothing was asked for
 SALT = 18690
