@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from mien.files import replaced
 
 SUFFIXES = (".parquet", ".csv", ".jsonl")
 
@@ -50,12 +51,8 @@ def write(table: pa.Table, path: Path) -> None:
         ValueError: the suffix is unknown.
     """
     _known(path)
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    with replaced(path) as aside:
         {".parquet": _write_parquet, ".csv": _write_csv, ".jsonl": _write_jsonl}[path.suffix](table, aside)
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 def fitted(table: pa.Table, schema: pa.Schema, path: Path) -> pa.Table:

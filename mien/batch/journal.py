@@ -12,10 +12,10 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from mien.batch.files import replaced
 from mien.batch.models import Model, changed_model
 from mien.batch.refusals import FRESH, RefusalError
 from mien.batch.sources import Photo
+from mien.files import replaced
 
 
 @dataclass(frozen=True, slots=True)

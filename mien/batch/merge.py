@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from mien import results
-from mien.batch.files import replaced
+from mien.files import replaced
 
 ROWS = 8192  # of a row group, and in memory at once
 _OPEN_PARTS = 32  # images are asked about nearly in order, so that a stretch of the table lies in few parts

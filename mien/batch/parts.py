@@ -18,8 +18,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mien import results
-from mien.batch.files import replaced
 from mien.batch.sources import Photo
+from mien.files import replaced
 
 Row = dict[str, Any]
 

@@ -227,9 +227,7 @@ def _finish(how: Recipe, folder: Path) -> None:
     aside.replace(folder / "manifest.parquet")
     rows = table.to_pylist()
     (folder / "statistics.md").write_text(statistics(rows, how))
-    sheet = _sheet(rows, folder)
-    if sheet is not None:
-        Image.fromarray(sheet).save(folder / "sheet.png")
+    Image.fromarray(_sheet(rows, folder)).save(folder / "sheet.png")
 
 
 def statistics(rows: list[dict[str, Any]], how: Recipe) -> str:
@@ -253,7 +251,7 @@ def statistics(rows: list[dict[str, Any]], how: Recipe) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _sheet(rows: list[dict[str, Any]], folder: Path) -> NDArray[np.uint8] | None:
+def _sheet(rows: list[dict[str, Any]], folder: Path) -> NDArray[np.uint8]:
     """Sets spread over all, a row each: the seven expressions at the last step; grey where a place is empty."""
     last = max(row["step"] for row in rows)
     sets = sorted({row["set"] for row in rows})
@@ -265,4 +263,4 @@ def _sheet(rows: list[dict[str, Any]], folder: Path) -> NDArray[np.uint8] | None
         files = [by_place.get((number, name), "") for name in EXPRESSIONS]
         tiles = [np.asarray(Image.open(folder / file).convert("RGB")) if file else grey for file in files]
         lines.append(np.concatenate(tiles, 1))
-    return np.concatenate(lines) if lines else None
+    return np.concatenate(lines)
