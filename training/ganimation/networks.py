@@ -42,7 +42,7 @@ def blend(face_B3HW: Tensor, colour_B3HW: Tensor, mask_B1HW: Tensor) -> Tensor:
 def normalised(x_BCHW: Tensor) -> Tensor:
     """Instance norm: each channel of each picture to mean 0 and deviation 1, in float32.
 
-    Written out for the exported graph; a training's gradients are a third faster through one fused step.
+    Written out for the exported graph; a training's gradients are faster through one fused step.
     """
     if torch.is_grad_enabled() and not torch.compiler.is_exporting():
         return F.group_norm(x_BCHW.float(), x_BCHW.shape[1], eps=EPSILON)

@@ -53,7 +53,7 @@ class GenerationTask:
         how = config.generation
         self.config, self.device, self.train, self.people = config, device, train, people
         self.validation = _spread(validation)
-        # Faces come in as rows of RGB pixels: convolutions that keep this order are a quarter faster on CPUs.
+        # Faces come in as rows of RGB pixels: convolutions that keep this order are faster on CPUs.
         self.generator, self.critic = (net.to(device, memory_format=torch.channels_last) for net in networks(how))
         if config.model.init:
             _go_on(self.generator, Path(config.model.init))
