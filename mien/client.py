@@ -49,13 +49,15 @@ class Client:
         self._stub = mien_pb2_grpc.GatewayStub(self._channel)
         self._timeout_s, self._retries = timeout_s, retries
 
-    def classify(self, image: bytes, *, model: str = "", whole_picture: bool = False) -> pb.GatewayClassifyResponse:
-        """Every face of a photo and what it shows.
+    def classify(
+        self, image: bytes, *, model: str = "", whole_picture: bool = False, explain: bool = False
+    ) -> pb.GatewayClassifyResponse:
+        """Every face of a photo and what it shows; with `explain` also what in it speaks for that.
 
         Raises:
             CallError: with the reason.
         """
-        request = requests.classify(image, model=model, whole_picture=whole_picture)
+        request = requests.classify(image, model=model, whole_picture=whole_picture, explain=explain)
         reply: pb.GatewayClassifyResponse = self._call(self._stub.Classify, request)
         return reply
 

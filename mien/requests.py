@@ -38,9 +38,9 @@ class Wish(TypedDict, total=False):
     measure: bool
 
 
-def classify(image: bytes, *, model: str, whole_picture: bool) -> pb.GatewayClassifyRequest:
-    """Every face of a photo and what it shows."""
-    return pb.GatewayClassifyRequest(image=image, model=model, whole_picture=whole_picture)
+def classify(image: bytes, *, model: str, whole_picture: bool, explain: bool = False) -> pb.GatewayClassifyRequest:
+    """Every face of a photo and what it shows; `explain`: and what in it speaks for that."""
+    return pb.GatewayClassifyRequest(image=image, model=model, whole_picture=whole_picture, explain=explain)
 
 
 def detect(image: bytes) -> pb.GatewayDetectRequest:

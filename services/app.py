@@ -100,8 +100,8 @@ def wire(settings: Settings, roles: tuple[str, ...], lifecycle: server.Lifecycle
 
     make = partial(_service, settings, metrics, readiness)
     if "gateway" in roles:
-        pipeline = Pipeline(detector, classifier, metrics)
         threads = _threads(settings.gateway_workers, "gateway", parts)
+        pipeline = Pipeline(detector, classifier, metrics, threads)
         generation = GenerationPipeline(detector, classifier, generator, metrics, threads, limits)
         message_bytes = _max_message_bytes(settings)
         message_limits = gateway_rpc.MessageLimits(limits.max_bytes, message_bytes)

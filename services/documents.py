@@ -45,9 +45,25 @@ class Face(Document):
     action_units: dict[str, float] | None = Field(None, description="intensities of the 17 action units, in [0, 1]")
 
 
+class Explanation(Document):
+    """What in a face speaks for the expression that was read. It tells of the model, not of the person."""
+
+    heat_map: str = Field(
+        description="the face as the classifier saw it, PNG, base64: orange where it speaks for the expression, blue "
+        "against it"
+    )
+    evidence: list[list[float]] = Field(
+        description="what each cell of it, row by row, adds to the expression's log-odds against the mean of all seven"
+    )
+    action_units: dict[str, float] = Field(
+        description="of those that were read, the ones that belong to the expression, first what says most for it"
+    )
+
+
 class ClassifiedFace(Face):
     expression: str = Field(description="the most probable one; an expression shown is not an emotion felt")
     probabilities: dict[str, float] = Field(description="of the seven expressions, summing to 1")
+    explanation: Explanation | None = Field(None, description="where explain=true asked for it")
 
 
 class ModelVersion(Document):
@@ -124,6 +140,14 @@ def probabilities(values: tuple[float, ...]) -> dict[str, float]:
     return dict(zip(domain.EXPRESSIONS, values, strict=True))
 
 
+def explanation(value: domain.Explanation) -> Explanation:
+    return Explanation(
+        heat_map=base64.b64encode(value.heat_map).decode(),
+        evidence=[[round(float(cell), 4) for cell in row] for row in value.evidence],
+        action_units=units(value.action_units),
+    )
+
+
 def model_version(value: domain.ModelVersion) -> ModelVersion:
     return ModelVersion(name=value.name, version=value.version)
 
@@ -133,7 +157,10 @@ def reading(value: domain.Reading) -> Reading:
         image=ImageSize(width=value.width, height=value.height),
         faces=[
             ClassifiedFace(
-                **face(item.face), expression=item.expression, probabilities=probabilities(item.probabilities)
+                **face(item.face),
+                expression=item.expression,
+                probabilities=probabilities(item.probabilities),
+                explanation=explanation(item.explanation) if item.explanation else None,
             )
             for item in value.faces
         ],

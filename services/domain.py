@@ -125,20 +125,39 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class Classification:
-    """`probabilities` `[n, 7] float32` in the order of `EXPRESSIONS`, each row summing to 1; one row per crop."""
+    """What n crops show.
+
+    `probabilities` are `[n, 7] float32` in the order of `EXPRESSIONS`, each row summing to 1; `evidence`, None where
+    nobody asked, `[n, 7, rows, columns] float32`: what each cell adds to the log-odds of each against the mean of all.
+    """
 
     probabilities: NDArray[np.float32]
     model: ModelVersion
     timings: Timings = Timings()
+    evidence: NDArray[np.float32] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What in a face speaks for the expression that was read.
+
+    `heat_map` is a PNG of the face as the classifier saw it, coloured by `evidence` `[rows, columns]` (see
+    `Classification`); `action_units` are those read that belong to the expression, first what says most for it.
+    """
+
+    heat_map: bytes
+    evidence: NDArray[np.float32]
+    action_units: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
 class ClassifiedFace:
-    """A face and what it shows; `probabilities` in the order of `EXPRESSIONS`."""
+    """A face and what it shows; `probabilities` in the order of `EXPRESSIONS`; explained where that was asked for."""
 
     face: Face
     expression: str
     probabilities: tuple[float, ...]
+    explanation: Explanation | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,11 +257,12 @@ class Detector(Protocol):
 class Classifier(Protocol):
     """Reads the expressions of faces that were cut out."""
 
-    async def classify(self, crops: RGB, *, model: str = "") -> Classification:
+    async def classify(self, crops: RGB, *, model: str = "", explain: bool = False) -> Classification:
         """Probabilities of `[n, 112, 112, 3] uint8` faces, n ≥ 1; `model` empty = the default one.
 
         Raises:
-            MienError: unknown model, crops of another size, queue full, deadline exceeded, model unavailable.
+            MienError: unknown model, a model that cannot `explain`, crops of another size, queue full, deadline
+                exceeded, model unavailable.
         """
 
     async def models(self) -> tuple[Model, ...]:

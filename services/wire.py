@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,18 +14,15 @@ from services.domain import (
     EXPRESSIONS,
     RGB,
     Box,
-    ChangedFace,
     Classification,
     ClassifiedFace,
     Detection,
+    Explanation,
     Face,
-    Generation,
     Model,
     ModelVersion,
     Reading,
-    Rendering,
     Square,
-    Target,
     Timings,
 )
 from services.errors import Kind, MienError
@@ -143,16 +139,27 @@ def detection_from_pb(message: pb.DetectResponse) -> Detection:
 
 
 def classification_to_pb(classification: Classification) -> pb.ClassifyResponse:
+    evidence = classification.evidence
     return pb.ClassifyResponse(
         probabilities=[probabilities_to_pb(row) for row in classification.probabilities],
         model=version_to_pb(classification.model),
         timings=timings_to_pb(classification.timings),
+        evidence=[evidence_to_pb(cells) for face in evidence for cells in face] if evidence is not None else [],
     )
 
 
 def classification_from_pb(message: pb.ClassifyResponse) -> Classification:
     rows = np.array([probabilities_from_pb(row) for row in message.probabilities], np.float32)
-    return Classification(rows, version_from_pb(message.model), timings_from_pb(message.timings))
+    evidence = None
+    if message.evidence:
+        cells = np.array([each.values for each in message.evidence], np.float32)
+        evidence = cells.reshape(len(rows), len(EXPRESSIONS), message.evidence[0].rows, message.evidence[0].columns)
+    return Classification(rows, version_from_pb(message.model), timings_from_pb(message.timings), evidence)
+
+
+def evidence_to_pb(cells: NDArray[np.float32]) -> pb.Evidence:
+    """`[rows, columns]` → a message."""
+    return pb.Evidence(values=cells.ravel().tolist(), rows=cells.shape[0], columns=cells.shape[1])
 
 
 def classified_to_pb(face: ClassifiedFace) -> pb.ClassifiedFace:
@@ -160,6 +167,15 @@ def classified_to_pb(face: ClassifiedFace) -> pb.ClassifiedFace:
         face=face_to_pb(face.face),
         expression=expression_to_pb(face.expression),
         probabilities=probabilities_to_pb(face.probabilities),
+        explanation=explanation_to_pb(face.explanation) if face.explanation else None,
+    )
+
+
+def explanation_to_pb(explanation: Explanation) -> pb.Explanation:
+    return pb.Explanation(
+        heat_map=explanation.heat_map,
+        evidence=evidence_to_pb(explanation.evidence),
+        action_units=pb.NamedActionUnits(intensities=dict(explanation.action_units)),
     )
 
 
@@ -185,102 +201,3 @@ def model_to_pb(model: Model) -> pb.Model:
 def model_from_pb(message: pb.Model) -> Model:
     card = json.loads(message.card_json) if message.card_json else {}
     return Model(version_from_pb(message.model), message.role, message.default, tuple(message.labels), card)
-
-
-def target_from_pb(message: pb.GatewayGenerateRequest | pb.GenerateRequest) -> Target:
-    """What faces shall show.
-
-    Raises:
-        MienError: BAD_PARAMETER: no target, an expression that the contract does not have, not 17 action units.
-    """
-    match message.WhichOneof("target"):
-        case "expression":
-            if not 1 <= message.expression <= len(EXPRESSIONS):
-                raise MienError(
-                    Kind.BAD_PARAMETER,
-                    f"There is no such expression; there are {', '.join(EXPRESSIONS)}.",
-                    field="expression",
-                )
-            return Target(EXPRESSIONS[message.expression - 1])
-        case "action_units":
-            return Target(action_units=dict(zip(ACTION_UNITS, _seventeen(message.action_units), strict=True)))
-        case "named_action_units":
-            return Target(action_units=dict(message.named_action_units.intensities))
-    raise MienError(Kind.BAD_PARAMETER, "Name either an expression or action units.", field="expression")
-
-
-def target_to_pb(target: Target) -> dict[str, Any]:
-    """The field of a request's `target`, by its name."""
-    if target.expression:
-        known = target.expression in EXPRESSIONS  # the other side says what is wrong with one that is not
-        return {"expression": expression_to_pb(target.expression if known else "unspecified")}
-    return {"named_action_units": pb.NamedActionUnits(intensities=dict(target.action_units))}
-
-
-def present_from_pb(units: Sequence[pb.ActionUnits]) -> NDArray[np.float32]:
-    """n messages → `[n, 17] float32`.
-
-    Raises:
-        MienError: BAD_PARAMETER: not 17 each.
-    """
-    return np.array([_seventeen(each) for each in units], np.float32).reshape(len(units), len(ACTION_UNITS))
-
-
-def rows_to_pb(units: NDArray[np.float32]) -> list[pb.ActionUnits]:
-    """`[n, 17]` → n messages."""
-    return [pb.ActionUnits(intensities=row.tolist()) for row in units]
-
-
-def generation_to_pb(generation: Generation) -> pb.GenerateResponse:
-    rows = generation.rendered.reshape(-1, *generation.rendered.shape[2:])
-    return pb.GenerateResponse(
-        crops=crops_to_pb(rows),
-        model=version_to_pb(generation.model),
-        timings=timings_to_pb(generation.timings),
-        masks=[mask.tobytes() for mask in generation.masks.reshape(-1, *generation.masks.shape[2:])],
-        wanted=rows_to_pb(generation.wanted.reshape(-1, len(ACTION_UNITS))),
-    )
-
-
-def generation_from_pb(message: pb.GenerateResponse, steps: int) -> Generation:
-    crops = crops_from_pb(message.crops)
-    shape = (steps, len(crops) // steps, *crops.shape[1:])
-    masks = np.frombuffer(b"".join(message.masks), np.uint8).reshape(shape[:-1])
-    wanted = present_from_pb(message.wanted).reshape(*shape[:2], len(ACTION_UNITS))
-    return Generation(
-        crops.reshape(shape), masks, wanted, version_from_pb(message.model), timings_from_pb(message.timings)
-    )
-
-
-def changed_to_pb(face: ChangedFace) -> pb.GeneratedFace:
-    return pb.GeneratedFace(
-        index=face.index,
-        wanted=[units_to_pb(units) for units in face.wanted],
-        measured=units_to_pb(face.measured) if face.measured else None,
-        before=probabilities_to_pb(face.before) if face.before else None,
-        after=probabilities_to_pb(face.after) if face.after else None,
-    )
-
-
-def rendering_to_pb(rendering: Rendering, stepwise: bool) -> pb.GatewayGenerateResponse:
-    """Its one picture, or its frames where it was asked for in steps."""
-    frames = [
-        pb.GeneratedFrame(image=image, amount=amount)
-        for image, amount in zip(rendering.files, rendering.amounts, strict=True)
-    ]
-    return pb.GatewayGenerateResponse(
-        image=b"" if stepwise else rendering.files[0],
-        faces=[face_to_pb(changed.face) for changed in rendering.faces],
-        model=version_to_pb(rendering.model),
-        timings=timings_to_pb(rendering.timings),
-        frames=frames if stepwise else [],
-        changes=[changed_to_pb(changed) for changed in rendering.faces],
-    )
-
-
-def _seventeen(units: pb.ActionUnits) -> Sequence[float]:
-    if len(units.intensities) != len(ACTION_UNITS):
-        raise MienError(
-            Kind.BAD_PARAMETER, f"Give {len(ACTION_UNITS)} action units, in their order.", field="action_units"
-        )
-    return list(units.intensities)

@@ -124,7 +124,7 @@ def of_network(served: nn.Module, device: torch.device | None = None) -> Probabi
 
     @torch.inference_mode()
     def probabilities(faces: NDArray[np.uint8]) -> NDArray[np.float32]:
-        return served(torch.from_numpy(faces).to(where)).float().cpu().numpy()
+        return served(torch.from_numpy(faces).to(where))[0].float().cpu().numpy()
 
     return probabilities
 
@@ -146,6 +146,6 @@ def of_file(path: Path, threads: int = 0) -> Probabilities:
     name = session.get_inputs()[0].name
 
     def probabilities(faces: NDArray[np.uint8]) -> NDArray[np.float32]:
-        return session.run(None, {name: faces})[0]
+        return session.run(["probabilities"], {name: faces})[0]
 
     return probabilities

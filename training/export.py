@@ -32,6 +32,7 @@ from training.runs import open_run
 
 ACCURACY_LOSS = 0.005  # a smaller form may lose this much of validation accuracy
 MEAN_DISTANCE = 0.03  # and move its probabilities this far on average
+GATE_UNITS = {"evidence": 10.0}  # log-odds: what a face adds up to
 
 
 def export(
@@ -65,17 +66,17 @@ def export(
     with landing(repository / role) as (aside, number):
         exact, small, half = aside / "float32.onnx", aside / "int8.onnx", aside / "model.fp16.onnx"
         to_onnx(served, exact, contract)
-        gate.admit(exact, contract, of_network(served))
+        gate.admit(exact, contract, answers_of(served), sane, GATE_UNITS)
         best = predict(of_file(exact), split.validation, side_px)
         precision, answers = "float32", best
         quantise.to_float16(exact, half)
-        gate.admit(half, contract, None)
+        gate.admit(half, contract, None, sane, GATE_UNITS)
         half_answers = predict(of_file(half), split.validation, side_px)
         if not close_enough(best, half_answers, split.validation):
             raise gate.GateError("the 16-bit form loses more than half a point of accuracy")
         if int8:
             quantise.to_int8(exact, small, quantise.stratified(split.train), side_px)
-            gate.admit(small, contract, None)
+            gate.admit(small, contract, None, sane, GATE_UNITS)
             quantised = predict(of_file(small), split.validation, side_px)
             if close_enough(best, quantised, split.validation):
                 precision, answers = "int8", quantised
@@ -161,6 +162,27 @@ def landing(entry: Path) -> Iterator[tuple[Path, int]]:
         aside.rename(entry / str(number))
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def answers_of(served: nn.Module) -> gate.Function:
+    """A served classifier as the gate asks it."""
+
+    @torch.inference_mode()
+    def answers(faces: NDArray[np.uint8]) -> gate.Answers:
+        probabilities, evidence = served(torch.from_numpy(faces))
+        return {"probabilities": probabilities.numpy(), "evidence": evidence.numpy()}
+
+    return answers
+
+
+def sane(answers: gate.Answers) -> None:
+    """Probabilities, and evidence that adds up to them."""
+    probabilities = answers["probabilities"]
+    gate.probabilities({"probabilities": probabilities})
+    log_odds = answers["evidence"].sum((2, 3))
+    shares = np.exp(log_odds - log_odds.max(1, keepdims=True))
+    if np.abs(shares / shares.sum(1, keepdims=True) - probabilities).max() > gate.PARITY:
+        raise gate.GateError("the evidence does not add up to the probabilities")
 
 
 def _temperature(network: Probabilities, split: Split, side_px: int) -> float:

@@ -36,14 +36,16 @@ EXPRESSION_DISGUST: Expression
 EXPRESSION_FEAR: Expression
 
 class GatewayClassifyRequest(_message.Message):
-    __slots__ = ("image", "whole_picture", "model")
+    __slots__ = ("image", "whole_picture", "model", "explain")
     IMAGE_FIELD_NUMBER: _ClassVar[int]
     WHOLE_PICTURE_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
+    EXPLAIN_FIELD_NUMBER: _ClassVar[int]
     image: bytes
     whole_picture: bool
     model: str
-    def __init__(self, image: _Optional[bytes] = ..., whole_picture: _Optional[bool] = ..., model: _Optional[str] = ...) -> None: ...
+    explain: bool
+    def __init__(self, image: _Optional[bytes] = ..., whole_picture: _Optional[bool] = ..., model: _Optional[str] = ..., explain: _Optional[bool] = ...) -> None: ...
 
 class GatewayClassifyResponse(_message.Message):
     __slots__ = ("image", "faces", "model", "timings")
@@ -58,14 +60,36 @@ class GatewayClassifyResponse(_message.Message):
     def __init__(self, image: _Optional[_Union[ImageSize, _Mapping]] = ..., faces: _Optional[_Iterable[_Union[ClassifiedFace, _Mapping]]] = ..., model: _Optional[_Union[ModelVersion, _Mapping]] = ..., timings: _Optional[_Union[Timings, _Mapping]] = ...) -> None: ...
 
 class ClassifiedFace(_message.Message):
-    __slots__ = ("face", "expression", "probabilities")
+    __slots__ = ("face", "expression", "probabilities", "explanation")
     FACE_FIELD_NUMBER: _ClassVar[int]
     EXPRESSION_FIELD_NUMBER: _ClassVar[int]
     PROBABILITIES_FIELD_NUMBER: _ClassVar[int]
+    EXPLANATION_FIELD_NUMBER: _ClassVar[int]
     face: Face
     expression: Expression
     probabilities: Probabilities
-    def __init__(self, face: _Optional[_Union[Face, _Mapping]] = ..., expression: _Optional[_Union[Expression, str]] = ..., probabilities: _Optional[_Union[Probabilities, _Mapping]] = ...) -> None: ...
+    explanation: Explanation
+    def __init__(self, face: _Optional[_Union[Face, _Mapping]] = ..., expression: _Optional[_Union[Expression, str]] = ..., probabilities: _Optional[_Union[Probabilities, _Mapping]] = ..., explanation: _Optional[_Union[Explanation, _Mapping]] = ...) -> None: ...
+
+class Explanation(_message.Message):
+    __slots__ = ("heat_map", "evidence", "action_units")
+    HEAT_MAP_FIELD_NUMBER: _ClassVar[int]
+    EVIDENCE_FIELD_NUMBER: _ClassVar[int]
+    ACTION_UNITS_FIELD_NUMBER: _ClassVar[int]
+    heat_map: bytes
+    evidence: Evidence
+    action_units: NamedActionUnits
+    def __init__(self, heat_map: _Optional[bytes] = ..., evidence: _Optional[_Union[Evidence, _Mapping]] = ..., action_units: _Optional[_Union[NamedActionUnits, _Mapping]] = ...) -> None: ...
+
+class Evidence(_message.Message):
+    __slots__ = ("values", "rows", "columns")
+    VALUES_FIELD_NUMBER: _ClassVar[int]
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    COLUMNS_FIELD_NUMBER: _ClassVar[int]
+    values: _containers.RepeatedScalarFieldContainer[float]
+    rows: int
+    columns: int
+    def __init__(self, values: _Optional[_Iterable[float]] = ..., rows: _Optional[int] = ..., columns: _Optional[int] = ...) -> None: ...
 
 class GatewayDetectRequest(_message.Message):
     __slots__ = ("image",)
@@ -268,22 +292,26 @@ class DetectResponse(_message.Message):
     def __init__(self, image: _Optional[_Union[ImageSize, _Mapping]] = ..., faces: _Optional[_Iterable[_Union[Face, _Mapping]]] = ..., crops: _Optional[_Iterable[_Union[FaceCrop, _Mapping]]] = ..., timings: _Optional[_Union[Timings, _Mapping]] = ...) -> None: ...
 
 class ClassifyRequest(_message.Message):
-    __slots__ = ("crops", "model")
+    __slots__ = ("crops", "model", "explain")
     CROPS_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
+    EXPLAIN_FIELD_NUMBER: _ClassVar[int]
     crops: _containers.RepeatedCompositeFieldContainer[FaceCrop]
     model: str
-    def __init__(self, crops: _Optional[_Iterable[_Union[FaceCrop, _Mapping]]] = ..., model: _Optional[str] = ...) -> None: ...
+    explain: bool
+    def __init__(self, crops: _Optional[_Iterable[_Union[FaceCrop, _Mapping]]] = ..., model: _Optional[str] = ..., explain: _Optional[bool] = ...) -> None: ...
 
 class ClassifyResponse(_message.Message):
-    __slots__ = ("probabilities", "model", "timings")
+    __slots__ = ("probabilities", "model", "timings", "evidence")
     PROBABILITIES_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     TIMINGS_FIELD_NUMBER: _ClassVar[int]
+    EVIDENCE_FIELD_NUMBER: _ClassVar[int]
     probabilities: _containers.RepeatedCompositeFieldContainer[Probabilities]
     model: ModelVersion
     timings: Timings
-    def __init__(self, probabilities: _Optional[_Iterable[_Union[Probabilities, _Mapping]]] = ..., model: _Optional[_Union[ModelVersion, _Mapping]] = ..., timings: _Optional[_Union[Timings, _Mapping]] = ...) -> None: ...
+    evidence: _containers.RepeatedCompositeFieldContainer[Evidence]
+    def __init__(self, probabilities: _Optional[_Iterable[_Union[Probabilities, _Mapping]]] = ..., model: _Optional[_Union[ModelVersion, _Mapping]] = ..., timings: _Optional[_Union[Timings, _Mapping]] = ..., evidence: _Optional[_Iterable[_Union[Evidence, _Mapping]]] = ...) -> None: ...
 
 class ExpressionClassificationListModelsRequest(_message.Message):
     __slots__ = ()

@@ -12,6 +12,7 @@ from services.errors import NO_SUCH_MODEL, Kind, MienError
 from services.inference.backend import Backend, ModelSpec
 
 ROLE = "expression_classifier"
+EVIDENCE = "evidence"  # an output that a model of this role may have, see model_repository/README.md
 
 
 class ExpressionClassifier:
@@ -21,7 +22,7 @@ class ExpressionClassifier:
         self._backend = backend
         self._default = default
 
-    async def classify(self, crops: RGB, *, model: str = "") -> Classification:
+    async def classify(self, crops: RGB, *, model: str = "", explain: bool = False) -> Classification:
         started = time.perf_counter()
         spec = self._spec(model)
         (faces,) = spec.inputs
@@ -30,6 +31,10 @@ class ExpressionClassifier:
                 Kind.BAD_PARAMETER,
                 f"{spec.name} takes faces of {faces.dims[0]} x {faces.dims[1]} pixels.",
                 field="crops",
+            )
+        if explain and EVIDENCE not in {output.name for output in spec.outputs}:
+            raise MienError(
+                Kind.BAD_PARAMETER, "This model cannot explain its answers; leave explain out.", field="explain"
             )
         answer = await self._backend.infer(spec.name, {faces.name: crops}, deadline_s=calls.remaining_s())
         rows = answer.outputs[spec.outputs[0].name]
@@ -40,6 +45,7 @@ class ExpressionClassifier:
             np.asarray(rows, np.float32),
             ModelVersion(spec.name, answer.version),
             Timings(time.perf_counter() - started, 0.0, answer.queue_s, answer.inference_s),
+            answer.outputs[EVIDENCE] if explain else None,
         )
 
     async def models(self) -> tuple[Model, ...]:

@@ -19,7 +19,8 @@ class Servicer(mien_pb2_grpc.ExpressionClassificationServicer):
 
     async def Classify(self, request: pb.ClassifyRequest, context: grpc.aio.ServicerContext) -> pb.ClassifyResponse:
         crops = wire.crops_from_pb(request.crops)
-        return wire.classification_to_pb(await self._classifier.classify(crops, model=request.model))
+        answer = await self._classifier.classify(crops, model=request.model, explain=request.explain)
+        return wire.classification_to_pb(answer)
 
     async def ListModels(
         self, request: pb.ExpressionClassificationListModelsRequest, context: grpc.aio.ServicerContext
@@ -34,8 +35,8 @@ class RemoteClassifier:
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._stub = mien_pb2_grpc.ExpressionClassificationStub(channel)
 
-    async def classify(self, crops: RGB, *, model: str = "") -> Classification:
-        request = pb.ClassifyRequest(crops=wire.crops_to_pb(crops), model=model)
+    async def classify(self, crops: RGB, *, model: str = "", explain: bool = False) -> Classification:
+        request = pb.ClassifyRequest(crops=wire.crops_to_pb(crops), model=model, explain=explain)
         return wire.classification_from_pb(await rpc.call(self._stub.Classify, request))
 
     async def models(self) -> tuple[Model, ...]:

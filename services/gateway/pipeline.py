@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 
 from services import calls
+from services.chassis.threads import Spent, Threads
 from services.domain import (
     FACE_PX,
     Classification,
@@ -19,22 +21,26 @@ from services.domain import (
     top_expression,
 )
 from services.errors import NO_SUCH_MODEL, Kind, MienError
+from services.gateway.explaining import explained
 from services.metrics import Metrics
 
 
 class Pipeline:
     """A photo in, answers out."""
 
-    def __init__(self, detector: Detector, classifier: Classifier, metrics: Metrics) -> None:
+    def __init__(self, detector: Detector, classifier: Classifier, metrics: Metrics, threads: Threads) -> None:
         self._detector = detector
         self._classifier = classifier
         self._metrics = metrics
+        self._threads = threads
 
     async def detect(self, image: bytes) -> Detection:
         """Every face of a photo, without crops."""
         return await self._detected(image, whole_picture=False, crop_px=0)
 
-    async def classify(self, image: bytes, *, whole_picture: bool = False, model: str = "") -> Reading:
+    async def classify(
+        self, image: bytes, *, whole_picture: bool = False, model: str = "", explain: bool = False
+    ) -> Reading:
         """Every face of a photo and what it shows; with `whole_picture` the picture is one face already.
 
         All faces of the photo go to the classifier together, so they share a batch.
@@ -48,8 +54,11 @@ class Pipeline:
         detection = await self._detected(image, whole_picture=whole_picture, crop_px=FACE_PX)
         detected = time.perf_counter()
         if detection.faces:
-            classification = await self._classifier.classify(detection.crops, model=model)
+            classification = await self._classifier.classify(detection.crops, model=model, explain=explain)
             faces, version = _joined(detection, classification), classification.model
+            if classification.evidence is not None:
+                work = partial(explained, faces, detection.crops, classification.evidence)
+                faces = await self._threads.do(work, Spent())
             queue_s, inference_s = classification.timings.queue_s, classification.timings.inference_s
         else:
             faces, version, queue_s, inference_s = (), await self._named(model), 0.0, 0.0

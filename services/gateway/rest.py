@@ -24,6 +24,9 @@ class ClassifyQuery(BaseModel):
 
     model: str = Field("", max_length=128, description="a name from GET /v1/models; left out: the default model")
     detect: Literal["true", "false"] = Field("true", description="false: the picture is one face already")
+    explain: Literal["true", "false"] = Field(
+        "false", description="true: say for each face what in it speaks for the expression"
+    )
 
 
 class GenerateParameters(TargetParameters):
@@ -62,7 +65,13 @@ def routes(pipeline: Pipeline, generation: GenerationPipeline, max_bytes: int) -
         """No face is an answer with an empty list, not an error. Boxes are pixels of the upright image."""
         image = await read_image(request, max_bytes)
         reading = await attended(
-            request, pipeline.classify(image, whole_picture=query.detect == "false", model=query.model)
+            request,
+            pipeline.classify(
+                image,
+                whole_picture=query.detect == "false",
+                model=query.model,
+                explain=query.explain == "true",
+            ),
         )
         response.headers.update(server_timing(reading.timings))
         return documents.reading(reading)

@@ -9,7 +9,7 @@ import grpc
 
 from mien.v1 import mien_pb2 as pb
 from mien.v1 import mien_pb2_grpc
-from services import wire
+from services import wire, wire_generation
 from services.chassis.streams import Method, Streams
 from services.errors import Kind, MienError
 from services.gateway.generation import GenerationPipeline, Wish
@@ -75,7 +75,9 @@ class Servicer(mien_pb2_grpc.GatewayServicer):
 
     async def _classify(self, request: pb.GatewayClassifyRequest) -> pb.GatewayClassifyResponse:
         self._check(request.image)
-        reading = await self._pipeline.classify(request.image, whole_picture=request.whole_picture, model=request.model)
+        reading = await self._pipeline.classify(
+            request.image, whole_picture=request.whole_picture, model=request.model, explain=request.explain
+        )
         return wire.reading_to_pb(reading)
 
     async def _detect(self, request: pb.GatewayDetectRequest) -> pb.GatewayDetectResponse:
@@ -88,7 +90,7 @@ class Servicer(mien_pb2_grpc.GatewayServicer):
         if request.format not in _FORMS:
             raise MienError(Kind.NOT_ACCEPTABLE, "format must be PNG or JPEG.", field="format")
         wish = Wish(
-            wire.target_from_pb(request),
+            wire_generation.target_from_pb(request),
             request.strength if request.HasField("strength") else 1.0,
             request.face if request.HasField("face") else None,
             request.steps,
@@ -96,7 +98,7 @@ class Servicer(mien_pb2_grpc.GatewayServicer):
             _FORMS[request.format],
             measure=request.measure and not request.steps,
         )
-        reply = wire.rendering_to_pb(await self._generation.generate(request.image, wish), request.steps > 0)
+        reply = wire_generation.rendering_to_pb(await self._generation.generate(request.image, wish), request.steps > 0)
         if reply.ByteSize() > self._limits.max_message_bytes:
             raise MienError(
                 Kind.TOO_MANY_BYTES,

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mien.v1 import mien_pb2 as pb
 from mien.v1 import mien_pb2_grpc
-from services import wire
+from services import wire, wire_generation
 from services.chassis import rpc
 from services.domain import RGB, Generation, Generator, Model, Target, Timings
 
@@ -26,13 +26,13 @@ class Servicer(mien_pb2_grpc.ExpressionGenerationServicer):
     async def Generate(self, request: pb.GenerateRequest, context: grpc.aio.ServicerContext) -> pb.GenerateResponse:
         generation = await self._generator.generate(
             wire.crops_from_pb(request.crops),
-            wire.present_from_pb(request.present),
-            wire.target_from_pb(request),
+            wire_generation.present_from_pb(request.present),
+            wire_generation.target_from_pb(request),
             intensity=request.strength if request.HasField("strength") else 1.0,
             steps=request.steps or 1,
             model=request.model,
         )
-        return wire.generation_to_pb(generation)
+        return wire_generation.generation_to_pb(generation)
 
     async def ListModels(
         self, request: pb.ExpressionGenerationListModelsRequest, context: grpc.aio.ServicerContext
@@ -63,13 +63,13 @@ class RemoteGenerator:
         async def part(start: int) -> Generation:
             request = pb.GenerateRequest(
                 crops=wire.crops_to_pb(crops[start : start + faces]),
-                present=wire.rows_to_pb(present[start : start + faces]),
+                present=wire_generation.rows_to_pb(present[start : start + faces]),
                 strength=intensity,
                 steps=steps,
                 model=model,
-                **wire.target_to_pb(target),
+                **wire_generation.target_to_pb(target),
             )
-            return wire.generation_from_pb(await rpc.call(self._stub.Generate, request), steps)
+            return wire_generation.generation_from_pb(await rpc.call(self._stub.Generate, request), steps)
 
         return _joined(await asyncio.gather(*(part(start) for start in range(0, len(crops), faces))))
 

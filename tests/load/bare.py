@@ -64,7 +64,7 @@ class BarePipeline:
         second_look = landmarker is not None
         search = NetworkSearch(backend, threads, second_look) if found else FinderSearch(CascadeFinder, threads)
         detector = FaceDetector(search, threads, ImageLimits(), landmarker)
-        pipeline = Pipeline(detector, ExpressionClassifier(backend), Metrics("bench"))
+        pipeline = Pipeline(detector, ExpressionClassifier(backend), Metrics("bench"), threads)
         seconds = []
         for _ in range(requests):
             started = time.perf_counter()

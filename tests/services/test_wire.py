@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mien.v1 import mien_pb2 as pb
-from services import wire
+from services import wire, wire_generation
 from services.domain import (
     ACTION_UNITS,
     Box,
@@ -42,6 +42,16 @@ def test_a_classification_comes_back_bit_for_bit() -> None:
     got = wire.classification_from_pb(wire.classification_to_pb(Classification(rows, ModelVersion("m", 3))))
     np.testing.assert_array_equal(got.probabilities, rows)
     assert got.model == ModelVersion("m", 3)
+    assert got.evidence is None
+
+
+def test_evidence_keeps_its_shape() -> None:
+    random = np.random.default_rng(0)
+    rows, cells = random.dirichlet(np.ones(7), 5).astype(np.float32), random.normal(size=(5, 7, 3, 4))
+    sent = Classification(rows, ModelVersion("m", 3), evidence=cells.astype(np.float32))
+    got = wire.classification_from_pb(wire.classification_to_pb(sent))
+    assert got.evidence is not None
+    np.testing.assert_array_equal(got.evidence, sent.evidence)
 
 
 def test_a_model_keeps_its_card() -> None:
@@ -74,7 +84,7 @@ def test_a_face_keeps_its_square_to_the_last_bit() -> None:
 
 @pytest.mark.parametrize("target", [Target("fear"), Target(action_units={"AU12": 0.5, "AU01": 0.25})])
 def test_a_target_comes_back_as_it_was(target: Target) -> None:
-    assert wire.target_from_pb(pb.GenerateRequest(**wire.target_to_pb(target))) == target
+    assert wire_generation.target_from_pb(pb.GenerateRequest(**wire_generation.target_to_pb(target))) == target
 
 
 @pytest.mark.parametrize(
@@ -83,13 +93,13 @@ def test_a_target_comes_back_as_it_was(target: Target) -> None:
         pb.GenerateRequest(),
         pb.GenerateRequest(expression=pb.EXPRESSION_UNSPECIFIED),
         pb.GenerateRequest(expression=99),  # type: ignore[arg-type]
-        pb.GenerateRequest(**wire.target_to_pb(Target("joy"))),
+        pb.GenerateRequest(**wire_generation.target_to_pb(Target("joy"))),
         pb.GenerateRequest(action_units=pb.ActionUnits(intensities=[0.5] * 16)),
     ],
 )
 def test_a_target_that_is_none_is_refused(request_: pb.GenerateRequest) -> None:
     with pytest.raises(MienError) as caught:
-        wire.target_from_pb(request_)
+        wire_generation.target_from_pb(request_)
     assert caught.value.kind is Kind.BAD_PARAMETER
 
 
@@ -102,7 +112,7 @@ def test_a_generation_comes_back_frame_by_frame() -> None:
         ModelVersion("expression_generator", 2),
         Timings(4, 3, 2, 1),
     )
-    got = wire.generation_from_pb(wire.generation_to_pb(sent), steps=3)
+    got = wire_generation.generation_from_pb(wire_generation.generation_to_pb(sent), steps=3)
     np.testing.assert_array_equal(got.rendered, sent.rendered)
     np.testing.assert_array_equal(got.masks, sent.masks)
     np.testing.assert_array_equal(got.wanted, sent.wanted)

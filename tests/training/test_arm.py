@@ -70,14 +70,32 @@ def test_the_folded_head_equals_the_layers_it_replaces(size: str, request: pytes
 def test_the_served_graph_takes_bytes_and_ignores_a_tint(served: networks.ServedClassifier) -> None:
     grey = torch.randint(0, 200, (2, 112, 112, 1), dtype=torch.uint8).repeat(1, 1, 1, 3)
     with torch.inference_mode():
-        assert torch.allclose(served(grey).sum(1), torch.ones(2), atol=1e-5)
-        assert torch.allclose(served(grey), served(grey + 40), atol=1e-4), "brighter is the same face"
+        (dark, _), (bright, _) = served(grey), served(grey + 40)
+    assert torch.allclose(dark.sum(1), torch.ones(2), atol=1e-5)
+    assert torch.allclose(dark, bright, atol=1e-4), "brighter is the same face"
 
 
-def test_the_served_graph_reads_a_mirrored_face_alike(served: networks.ServedClassifier) -> None:
+def test_the_served_graph_reads_a_mirrored_face_alike_and_mirrors_its_evidence(
+    served: networks.ServedClassifier,
+) -> None:
     faces = torch.randint(0, 256, (2, 112, 112, 3), dtype=torch.uint8)
     with torch.inference_mode():
-        assert torch.allclose(served(faces), served(faces.flip(2)), atol=1e-5)
+        (one, evidence), (other, mirrored) = served(faces), served(faces.flip(2))
+    assert torch.allclose(one, other, atol=1e-5)
+    assert torch.allclose(evidence.flip(3), mirrored, atol=1e-5)
+
+
+@pytest.mark.parametrize("method", ["arm", "resnet18"])
+def test_the_evidence_of_all_cells_is_what_the_trained_head_answers(method: str, small: None) -> None:
+    torch.manual_seed(1)
+    network = networks.build(method).eval()
+    network.fc.bias.data.normal_()
+    evidence = networks.served(network).classifier
+    with torch.inference_mode():
+        logits, cells = network(luma(3)), evidence(luma(3))
+    assert cells.shape == (3, 7, 4, 4)
+    assert torch.allclose(cells.sum((2, 3)), logits, atol=1e-4)
+    assert cells.std((2, 3)).min() > 0, "not the same everywhere"
 
 
 def test_an_unknown_method_is_told_the_choices() -> None:

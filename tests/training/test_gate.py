@@ -14,12 +14,12 @@ from torch import Tensor, nn
 from tests.training.tiny_run import SmallBackbone
 from training import gate
 from training.arm import networks
-from training.evaluate import of_file, of_network
-from training.export import to_onnx
+from training.evaluate import of_file
+from training.export import GATE_UNITS, answers_of, sane, to_onnx
 
 
 def test_a_good_graph_passes(exported: Path, served: nn.Module, contract: gate.Contract) -> None:
-    gate.admit(exported, contract, of_network(served))
+    gate.admit(exported, contract, answers_of(served), sane, GATE_UNITS)
 
 
 def test_the_contract_is_read_from_the_configuration_that_is_served(contract: gate.Contract) -> None:
@@ -41,7 +41,8 @@ class PublishedARM(networks.ARM):
 
     def forward(self, luma_B1HW: Tensor) -> Tensor:
         maps = self.arranged(luma_B1HW)
-        return self.fc((maps.mean(1) + self.alpha * maps.mean((0, 1))).flatten(1))
+        logits = self.fc((maps.mean(1) + self.alpha * maps.mean((0, 1))).flatten(1))
+        return (logits / 16)[..., None, None].expand(-1, -1, 4, 4)
 
 
 def test_the_published_arm_is_refused(tmp_path: Path, contract: gate.Contract, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,7 +53,7 @@ def test_the_published_arm_is_refused(tmp_path: Path, contract: gate.Contract, m
     published = networks.ServedClassifier(network).eval()
     to_onnx(published, tmp_path / "published.onnx", contract)
     with pytest.raises(gate.GateError, match="beside other rows"):
-        gate.admit(tmp_path / "published.onnx", contract, of_network(published))
+        gate.admit(tmp_path / "published.onnx", contract, answers_of(published), sane, GATE_UNITS)
 
 
 def edited(path: Path, to: Path, edit) -> Path:  # type: ignore[no-untyped-def]
@@ -63,7 +64,7 @@ def edited(path: Path, to: Path, edit) -> Path:  # type: ignore[no-untyped-def]
 
 
 def rename_output(graph: onnx.GraphProto) -> None:
-    graph.node[-1].output[0] = graph.output[0].name = "scores"
+    graph.node[-1].output[0] = graph.output[0].name = "scores"  # probabilities
 
 
 def rename_input(graph: onnx.GraphProto) -> None:
@@ -91,7 +92,7 @@ def test_other_names_types_and_sizes_are_refused(
     edit, message: str, exported: Path, contract: gate.Contract, tmp_path: Path
 ) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(gate.GateError, match=message):
-        gate.admit(edited(exported, tmp_path, edit), contract, None)
+        gate.admit(edited(exported, tmp_path, edit), contract, None, sane, GATE_UNITS)
 
 
 def test_a_fixed_batch_is_refused(exported: Path, contract: gate.Contract, tmp_path: Path) -> None:
@@ -99,7 +100,7 @@ def test_a_fixed_batch_is_refused(exported: Path, contract: gate.Contract, tmp_p
         graph.input[0].type.tensor_type.shape.dim[0].dim_value = 4
 
     with pytest.raises(gate.GateError, match="batch axis of faces is fixed"):
-        gate.admit(edited(exported, tmp_path, fix), contract, None)
+        gate.admit(edited(exported, tmp_path, fix), contract, None, sane, GATE_UNITS)
 
 
 def test_a_graph_that_is_not_the_trained_network_is_refused(
@@ -107,18 +108,26 @@ def test_a_graph_that_is_not_the_trained_network_is_refused(
 ) -> None:
     monkeypatch.setattr(served, "temperature", 3.0)
     with pytest.raises(gate.GateError, match="differ by"):
-        gate.admit(exported, contract, of_network(served))
+        gate.admit(exported, contract, answers_of(served), sane, GATE_UNITS)
 
 
 def test_answers_that_are_no_probabilities_are_refused(exported: Path, contract: gate.Contract, tmp_path: Path) -> None:
     def spoil(graph: onnx.GraphProto) -> None:
-        bias = next(item for item in graph.initializer if list(item.dims) == [7])
-        bias.CopyFrom(numpy_helper.from_array(np.full(7, np.nan, np.float32), bias.name))
+        bias = next(item for item in graph.initializer if list(item.dims) == [7, 1, 1])
+        bias.CopyFrom(numpy_helper.from_array(np.full((7, 1, 1), np.nan, np.float32), bias.name))
 
     with pytest.raises(gate.GateError, match="not finite"):
-        gate.admit(edited(exported, tmp_path, spoil), contract, None)
+        gate.admit(edited(exported, tmp_path, spoil), contract, None, sane, GATE_UNITS)
     with pytest.raises(gate.GateError, match=r"sum to 1.4"):
         gate.probabilities({"probabilities": np.full((2, 7), 0.2, np.float32)})
+
+
+def test_evidence_that_does_not_add_up_to_the_probabilities_is_refused() -> None:
+    evidence = np.random.default_rng(0).normal(size=(3, 7, 4, 4)).astype(np.float32)
+    sums = np.exp(evidence.sum((2, 3)))
+    sane({"probabilities": sums / sums.sum(1, keepdims=True), "evidence": evidence})
+    with pytest.raises(gate.GateError, match="add up"):
+        sane({"probabilities": np.roll(sums / sums.sum(1, keepdims=True), 1, 1), "evidence": evidence})
 
 
 def test_every_input_of_a_graph_is_probed() -> None:

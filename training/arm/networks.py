@@ -9,8 +9,6 @@ Expression Representation via De-albino and Affinity" (arXiv 2103.10189), writte
 
 from __future__ import annotations
 
-import copy
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -170,39 +168,69 @@ class _Head(nn.Module):
         return self.arm.fc((maps.mean(1) + self.arm.alpha * self.arm.shared_mean).flatten(1))
 
 
-class RowwiseLinear(nn.Module):
-    """A linear layer [B, F] → [B, K] written as a sum of products for each row.
+class CellwiseLinear(nn.Module):
+    """A linear layer on every cell of a map by itself: [B, C, h, w] → [B, K, h, w]; each cell may have its own weights.
 
-    Matrix products choose their order of addition by the number of rows, so the last bits of one face's answer would
-    depend on how many strangers share its batch. Sums along a row do not.
+    It is written as sums of products along a row: matrix products choose their order of addition by the number of rows,
+    and the last bits of one face's answer would depend on how many strangers share its batch.
     """
 
-    def __init__(self, linear: nn.Linear) -> None:
+    def __init__(self, weight_KChw: Tensor, bias_K: Tensor) -> None:
         super().__init__()
-        self.weight, self.bias = linear.weight, linear.bias
+        self.weight, self.bias = nn.Parameter(weight_KChw.detach()), nn.Parameter(bias_K.detach()[:, None, None])
 
-    def forward(self, x_BF: Tensor) -> Tensor:
-        return (x_BF.unsqueeze(1) * self.weight).sum(2) + self.bias
+    def forward(self, x_BChw: Tensor) -> Tensor:
+        return (x_BChw.unsqueeze(1) * self.weight).sum(2) + self.bias
+
+
+class Evidence(nn.Module):
+    """A classifier with a linear head, written as what each cell of its last maps says: luma [B, 1, H, W] → evidence
+    [B, K, h, w], whose sum over the cells is the logits.
+
+    That is exact, not an estimate: the head of `FoldedARM` is affine in the maps; average pooling with one linear layer
+    is the same with weights that all cells share (class activation mapping, Zhou et al., CVPR 2016). The bias is spread
+    evenly.
+    """
+
+    def __init__(self, classifier: nn.Module, face_px: int = FACE_PX) -> None:
+        super().__init__()
+        side = (face_px + 31) // 32
+        self.cells = side * side
+        self.backbone = classifier.backbone
+        fc: nn.Linear = classifier.fc  # type: ignore[assignment]
+        pooled = fc.in_features == 512
+        weight_KF = fc.weight if pooled else fc.weight * self.cells
+        self.fc = CellwiseLinear(weight_KF.unflatten(1, (512, 1, 1) if pooled else (512, side, side)), fc.bias)
+
+    def forward(self, luma_B1HW: Tensor) -> Tensor:
+        return self.fc(self.backbone(luma_B1HW)) / self.cells
 
 
 class ServedClassifier(nn.Module):
-    """What is exported: uint8 RGB faces [B, 112, 112, 3] → probabilities [B, K], float32, each row summing to 1.
+    """What is exported: uint8 RGB faces [B, 112, 112, 3] → probabilities [B, K], each row summing to 1, and
+    evidence [B, K, h, w], both float32.
 
     Luma is taken inside the graph: colour, a tint or a patina never reaches the network, which learnt from grey
-    faces. The logits of the face and of its mirror image are averaged: twice the work, a little more accuracy, and a
-    mirrored face gets the same answer. `temperature` is the calibration found on validation faces (1 = none).
+    faces. The evidence of the face and of its mirror image, mirrored back, is averaged: twice the work, a little more
+    accuracy, and a mirrored face gets the same answer. `temperature` is the calibration found on validation faces (1 =
+    none).
+
+    Evidence is what each cell of the face adds to the log-odds of an expression against the mean of all seven: softmax
+    of its sum over the cells is the probabilities.
     """
 
-    def __init__(self, classifier: nn.Module, temperature: float = 1.0) -> None:
+    def __init__(self, evidence: Evidence, temperature: float = 1.0) -> None:
         super().__init__()
-        self.classifier = classifier
+        self.classifier = evidence
         self.temperature = temperature
         self.register_buffer("luma_weights", torch.tensor(LUMA_WEIGHTS))
 
-    def forward(self, image_BHWC: Tensor) -> Tensor:
+    def forward(self, image_BHWC: Tensor) -> tuple[Tensor, Tensor]:
         luma_B1HW = (image_BHWC.float() * self.luma_weights).sum(-1).unsqueeze(1)
-        both_2BK = self.classifier(torch.cat([luma_B1HW, luma_B1HW.flip(3)])).unflatten(0, (2, -1))
-        return torch.softmax((both_2BK[0] + both_2BK[1]) / (2 * self.temperature), dim=1)
+        both_2BKhw = self.classifier(torch.cat([luma_B1HW, luma_B1HW.flip(3)])).unflatten(0, (2, -1))
+        evidence_BKhw = (both_2BKhw[0] + both_2BKhw[1].flip(3)) / (2 * self.temperature)
+        evidence_BKhw = evidence_BKhw - evidence_BKhw.mean(1, keepdim=True)
+        return torch.softmax(evidence_BKhw.sum((2, 3)), dim=1), evidence_BKhw
 
 
 def build(method: str, dropout: float = 0.0) -> nn.Module:
@@ -215,6 +243,5 @@ def build(method: str, dropout: float = 0.0) -> nn.Module:
 
 def served(network: nn.Module, temperature: float = 1.0) -> ServedClassifier:
     """The network as it is exported: ARM's head folded, each row's sums its own. `network` keeps its layers."""
-    network = FoldedARM(network) if isinstance(network, ARM) else copy.copy(network)
-    network._modules = {**network._modules, "fc": RowwiseLinear(network.get_submodule("fc"))}  # type: ignore[arg-type]
-    return ServedClassifier(network, temperature).eval()
+    classifier = FoldedARM(network) if isinstance(network, ARM) else network
+    return ServedClassifier(Evidence(classifier), temperature).eval()

@@ -20,8 +20,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
-from training.arm.networks import RowwiseLinear
-
 FACE_PX, UNITS = 128, 17
 FEATURES = 64  # of the condition
 GATE = 20.0  # a change whose parts sum to 0.1 already opens the mask by 86 %
@@ -220,12 +218,27 @@ class PublishedCritic(nn.Module):
         return self.verdict(x_BCHW).float(), self.units(x_BCHW).float().flatten(1)
 
 
+class RowwiseLinear(nn.Module):
+    """A linear layer [B, F] → [B, K] written as a sum of products for each row.
+
+    Matrix products choose their order of addition by the number of rows, so the last bits of one face's answer would
+    depend on how many strangers share its batch. Sums along a row do not.
+    """
+
+    def __init__(self, linear: nn.Linear) -> None:
+        super().__init__()
+        self.weight, self.bias = linear.weight, linear.bias
+
+    def forward(self, x_BF: Tensor) -> Tensor:
+        return (x_BF.unsqueeze(1) * self.weight).sum(2) + self.bias
+
+
 class ServedGenerator(nn.Module):
     """What is exported: uint8 RGB faces [B, 128, 128, 3] and change [B, K] float32 → rendered faces uint8
     [B, 128, 128, 3], rounded, and mask float32 [B, 128, 128].
 
     A change beyond [-1, 1] is clipped, a part that is not a number counts as none. Matrix products over the batch are
-    written as sums along each row, see `training.arm.networks.RowwiseLinear`.
+    written as sums along each row.
     """
 
     def __init__(self, network: Generator) -> None:

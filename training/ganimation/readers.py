@@ -74,7 +74,7 @@ def classifier(path: Path) -> Classifier:
         parts = []
         for start in range(0, len(crops), _BATCH):
             batch = crops[start : start + _BATCH]
-            probabilities, maps = session.run(None, {name: batch})
+            probabilities, maps = session.run(["probabilities", last], {name: batch})
             # A classifier that looks at the mirror image too has those rows behind the others.
             parts.append((probabilities, maps[: len(batch)].astype(np.float32).mean((2, 3))))
         probabilities, features = zip(*parts, strict=True)

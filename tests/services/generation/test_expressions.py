@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from services.domain import ACTION_UNITS, EXPRESSIONS, Target
+from services.emfacs import PROTOTYPES
 from services.errors import Kind, MienError
-from services.generation.expressions import PROTOTYPES, units_of, wanted
+from services.generation.expressions import units_of, wanted
 
 PRESENT = np.linspace(0, 1, 2 * len(ACTION_UNITS), dtype=np.float32).reshape(2, -1)
 
