@@ -53,11 +53,11 @@ def test_grpc_explains_alike(stack: Stack) -> None:
 
 def test_a_model_that_cannot_explain_says_so(toy_stack: Stack, photo: bytes) -> None:
     response = post(toy_stack, "/v1/classify?explain=true", files={"image": photo})
-    assert assert_problem(response, 400, "bad_parameter")["field"] == "explain"
+    assert "explain" in str(assert_problem(response, 422, "bad_parameter")["errors"])
     with Client(toy_stack.address()) as client, pytest.raises(CallError, match="leave explain out"):
         client.classify(photo, explain=True)
 
 
 def test_explain_is_true_or_false(toy_stack: Stack, photo: bytes) -> None:
     response = httpx.post(toy_stack.url() + "/v1/classify?explain=perhaps", files={"image": photo})
-    assert_problem(response, 400, "bad_parameter")
+    assert_problem(response, 422, "bad_parameter")
