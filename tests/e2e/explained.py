@@ -1,0 +1,55 @@
+"""The README's picture of explanations: `python -m tests.e2e.explained docs/explaining.jpg`.
+
+A real `mien serve all` classifies rendered heads with `explain=true`; what comes back is shown as it is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import io
+from pathlib import Path
+
+import httpx
+import numpy as np
+from PIL import Image, ImageDraw
+
+from services.synthetic import picture
+from tests.stack import running
+
+HEADS = (0, 4, 3, 6)
+TILE_PX, LINE_PX = 224, 40
+PICTURES = Path(__file__).resolve().parents[1] / "pictures"
+
+
+def sheet(url: str) -> Image.Image:
+    """The heat map of each head, with the expression, its probability and the units that speak for it below."""
+    canvas = Image.new("RGB", (TILE_PX * len(HEADS), TILE_PX + LINE_PX), "white")
+    draw = ImageDraw.Draw(canvas)
+    for column, head in enumerate(HEADS):
+        files = {"image": (PICTURES / f"statue_{head}.jpg").read_bytes()}
+        answer = httpx.post(f"{url}/v1/classify?explain=true", files=files, timeout=60).raise_for_status()
+        (face,) = answer.json()["faces"]
+        drawn = Image.open(io.BytesIO(base64.b64decode(face["explanation"]["heat_map"])))
+        canvas.paste(drawn, (column * TILE_PX, 0))
+        lines = (
+            f"{face['expression']} {face['probabilities'][face['expression']]:.2f}",
+            " ".join(f"{name} {value:.1f}" for name, value in list(face["explanation"]["action_units"].items())[:4]),
+        )
+        for row, line in enumerate(lines):
+            middle = column * TILE_PX + TILE_PX // 2, TILE_PX + 11 + 18 * row
+            draw.text(middle, line, "black", anchor="mm", font_size=13)
+    return canvas
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Explained expressions of rendered heads, through a running gateway.")
+    parser.add_argument("to", type=Path, help="a .jpg")
+    options = parser.parse_args()
+    with running("all") as server:
+        made = sheet(server.url())
+    options.to.write_bytes(picture(np.asarray(made), "jpeg", 88))
+
+
+if __name__ == "__main__":
+    main()
