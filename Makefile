@@ -54,7 +54,7 @@ clean: ## remove the virtual environments and caches (never runs/ or model_repos
 	@touch $@
 
 .venv/dev: pyproject.toml | .venv/bin/python
-	$(BIN)/pip install --quiet --editable '.[cpu,dev]'
+	$(BIN)/pip install --quiet --editable '.[cpu,ray,dev]'
 	@touch $@ .venv/serving
 
 .venv-train/dev: pyproject.toml | .venv-train/bin/python

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +17,15 @@ app = typer.Typer(
     help="Reads facial expressions in photographs of statues and of people. "
     "An expression shown is not an emotion felt.",
 )
+
+
+class Engine(StrEnum):
+    """Who has a batch answered."""
+
+    STREAM = "stream"
+    RAY = "ray"
+
+
 LOCAL = "127.0.0.1:50051"
 ERRORS = Console(stderr=True, highlight=False)
 
@@ -57,10 +68,17 @@ def serve(
 def classify(
     paths: Annotated[
         list[str],
-        typer.Argument(help="photos, folders, globs, @list.txt, .tar or .tar.gz shards; - reads paths on stdin"),
+        typer.Argument(help="photos, folders, globs, @list.txt, .tar, .tar.gz, .parquet; - reads paths on stdin"),
     ],
     to: Annotated[Path | None, typer.Option(help="the table: .parquet, .csv or .jsonl; goes on where it ended")] = None,
-    gateway: Annotated[list[str], typer.Option(help="host:port of a gateway's gRPC; may be repeated")] = [LOCAL],  # noqa: B006
+    gateway: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--gateway",
+            "--server",
+            help=f"host:port of a gateway's gRPC; may be repeated. Left out: {LOCAL}; with ray: models in the workers",
+        ),
+    ] = None,
     model: Annotated[str, typer.Option(help="a model's name; empty: the default one")] = "",
     whole_picture: Annotated[bool, typer.Option(help="the picture is one face already")] = False,
     connections: Annotated[int, typer.Option(min=1, max=64, help="to each gateway")] = 1,
@@ -70,20 +88,38 @@ def classify(
     ] = 1000,
     restart: Annotated[bool, typer.Option(help="forget what an earlier run has done")] = False,
     keep_parts: Annotated[bool, typer.Option(help="leave the files of results beside the table")] = False,
+    engine: Annotated[Engine, typer.Option(help="stream: connections of this process; ray: workers of a cluster")] = (
+        Engine.STREAM
+    ),
+    ray_address: Annotated[
+        str, typer.Option(help="host:port of a Ray cluster, or auto; empty: one for this run, here")
+    ] = "",
+    workers: Annotated[int, typer.Option(min=0, help="of the Ray cluster; 0: one for each of its CPUs")] = 0,
 ) -> None:
     """Ask running gateways what the faces of photos show: one photo on the terminal, any number into a table."""
     if to is not None:
         from mien.batch.command import classify_many
         from mien.batch.run import Order
 
-        order = Order(to, gateway, connections, model, whole_picture, patience, part, restart, keep_parts)
-        raise typer.Exit(classify_many(paths, order, ERRORS))
+        gateways = gateway or [LOCAL]
+        order = Order(to, gateways, connections, model, whole_picture, patience, part, restart, keep_parts)
+        if engine == Engine.STREAM:
+            raise typer.Exit(classify_many(paths, order, ERRORS))
+        try:
+            from mien.batch.cluster import Cluster, Plan
+            from mien.batch.worker import Help
+        except ModuleNotFoundError as error:
+            raise _missing("ray", error) from None
+        settings = {name: value for name, value in os.environ.items() if name.startswith("MIEN_")}
+        helper = Help(gateway or [], connections, patience, settings)
+        with Cluster(Plan(ray_address, workers, part, helper)) as cluster:
+            raise typer.Exit(classify_many(paths, order, ERRORS, cluster))
     if len(paths) > 1 or not Path(paths[0]).is_file():
         raise _refusal("one photo is shown on the terminal; for anything else name a table: --to results.parquet")
     from mien.client import CallError, Client
     from mien.tables import faces_table
 
-    with Client(gateway[0]) as client:
+    with Client((gateway or [LOCAL])[0]) as client:
         try:
             reply = client.classify(Path(paths[0]).read_bytes(), model=model, whole_picture=whole_picture)
         except CallError as error:

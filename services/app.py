@@ -23,6 +23,7 @@ from services.chassis import logs, rest, rpc, server
 from services.chassis.admission import Admission
 from services.chassis.streams import Streams
 from services.chassis.threads import Threads
+from services.chassis.uploads import FormLimits
 from services.chassis.windows import Window
 from services.classification import rest as classification_rest
 from services.classification import rpc as classification_rpc
@@ -42,6 +43,7 @@ from services.gateway import rest as gateway_rest
 from services.gateway import rpc as gateway_rpc
 from services.gateway.generation import GenerationPipeline
 from services.gateway.pipeline import Pipeline
+from services.gateway.several import SeveralPhotos
 from services.generation import rest as generation_rest
 from services.generation import rpc as generation_rpc
 from services.generation.generator import EXPRESSION_GENERATOR, ExpressionGenerator
@@ -59,12 +61,14 @@ VERSION = importlib.metadata.version("mien")
 
 @dataclass(slots=True)
 class Parts:
-    """What was wired: the services to run, what to start before serving, what must be ready, what to close after."""
+    """What was wired: the services to run, what to start before serving, what must be ready, what to close after; and
+    the gateway, where there is one, for who asks it without a transport (`offline`)."""
 
     services: list[server.Service] = field(default_factory=list)
     start: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     ready: dict[str, Callable[[], Awaitable[bool]]] = field(default_factory=dict)
     close: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+    gateway: gateway_rpc.Servicer | None = None
 
 
 def wire(settings: Settings, roles: tuple[str, ...], lifecycle: server.Lifecycle) -> Parts:
@@ -108,14 +112,12 @@ def wire(settings: Settings, roles: tuple[str, ...], lifecycle: server.Lifecycle
         window = Window(settings.stream_window_items, settings.stream_window_bytes, message_bytes)
         streams = Streams(window, settings.stream_timeout_s, lifecycle.stopping, metrics)
         servicer = gateway_rpc.Servicer(pipeline, generation, message_limits, streams)
-        parts.services.append(
-            make(
-                "gateway",
-                gateway_rest.routes(pipeline, generation, limits.max_bytes),
-                gateway_rpc.NAMES,
-                partial(gateway_rpc.register, servicer),
-            )
-        )
+        admission = Admission(settings.max_in_flight)
+        several = SeveralPhotos(pipeline, admission, metrics, limits.max_bytes)
+        routes = gateway_rest.routes(pipeline, several, generation, limits.max_bytes, _form_limits(settings))
+        register = partial(gateway_rpc.register, servicer)
+        parts.services.append(make("gateway", routes, gateway_rpc.NAMES, register, admission))
+        parts.gateway = servicer
     if "detection" in roles:
         routes = detection_rest.routes(detector, limits.max_bytes)
         parts.services.append(make("detection", routes, detection_rpc.NAMES, partial(detection_rpc.register, detector)))
@@ -258,8 +260,9 @@ def _service(
     routes: APIRouter,
     rpc_names: tuple[str, ...],
     register: Callable[[grpc.aio.Server], None],
+    admission: Admission | None = None,
 ) -> server.Service:
-    admission = Admission(settings.max_in_flight)
+    admission = admission or Admission(settings.max_in_flight)
     edge = rpc.Edge(
         name,
         metrics,
@@ -302,6 +305,12 @@ async def _serving(channel: grpc.aio.Channel) -> bool:
     except grpc.aio.AioRpcError:
         return False
     return bool(reply.status == health_pb2.HealthCheckResponse.SERVING)
+
+
+def _form_limits(settings: Settings) -> FormLimits:
+    """A form never has more pictures than the service has places, and always room for one of full size."""
+    images = min(settings.max_images, settings.max_in_flight)
+    return FormLimits(images, max(settings.max_form_bytes, settings.max_image_bytes))
 
 
 def _max_message_bytes(settings: Settings) -> int:

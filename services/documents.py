@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from services import domain
+from services import calls, domain
+from services.errors import TABLE, MienError
 from services.synthetic import DIGITAL_SOURCE_TYPE, frame_name
 
 NOTE = "An expression shown is not an emotion felt."
@@ -74,6 +75,37 @@ class ModelVersion(Document):
 class Reading(Document):
     image: ImageSize
     faces: list[ClassifiedFace]
+    model: ModelVersion
+
+
+class Fault(Document):
+    field: str
+    detail: str
+
+
+class Problem(Document):
+    """An error as RFC 9457 wants it, with what is Mien's own: code, request_id, retryable, errors."""
+
+    type: str
+    title: str
+    status: int
+    detail: str = Field(description="one sentence on what to do")
+    code: str = Field(description="the stable reason, such as not_an_image")
+    request_id: str
+    retryable: bool
+    errors: list[Fault] | None = None
+
+
+class Item(Document):
+    """One picture of several: its result or its error; the other one is absent."""
+
+    index: int = Field(description="its place among the pictures of the request, from 0")
+    result: Reading | None = None
+    error: Problem | None = None
+
+
+class Readings(Document):
+    results: list[Item] = Field(description="one for each picture, in the order of the request")
     model: ModelVersion
 
 
@@ -165,6 +197,31 @@ def reading(value: domain.Reading) -> Reading:
             for item in value.faces
         ],
         model=model_version(value.model),
+    )
+
+
+def readings(outcomes: Sequence[domain.Reading | MienError], model: domain.ModelVersion) -> Readings:
+    items = [
+        Item(index=index, error=problem(outcome))
+        if isinstance(outcome, MienError)
+        else Item(index=index, result=reading(outcome))
+        for index, outcome in enumerate(outcomes)
+    ]
+    return Readings(results=items, model=model_version(model))
+
+
+def problem(error: MienError) -> Problem:
+    """Of the current call."""
+    row = TABLE[error.kind]
+    return Problem(
+        type=f"urn:mien:problem:{error.kind}",
+        title=row.title,
+        status=row.http,
+        detail=error.detail,
+        code=str(error.kind),
+        request_id=calls.request_id(),
+        retryable=row.retryable,
+        errors=[Fault(field=error.field, detail=error.detail)] if error.field else None,
     )
 
 

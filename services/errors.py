@@ -18,6 +18,7 @@ class Kind(StrEnum):
     UNSUPPORTED_FORMAT = "unsupported_format"
     TOO_MANY_BYTES = "too_many_bytes"
     TOO_MANY_PIXELS = "too_many_pixels"
+    TOO_MANY_IMAGES = "too_many_images"
     MALFORMED_REQUEST = "malformed_request"
     MISSING_IMAGE = "missing_image"
     BAD_PARAMETER = "bad_parameter"
@@ -52,6 +53,7 @@ TABLE: dict[Kind, Row] = {
     Kind.UNSUPPORTED_FORMAT: Row(415, "INVALID_ARGUMENT", False, "The image format is not supported"),
     Kind.TOO_MANY_BYTES: Row(413, "INVALID_ARGUMENT", False, "The image has too many bytes"),
     Kind.TOO_MANY_PIXELS: Row(413, "INVALID_ARGUMENT", False, "The image has too many pixels"),
+    Kind.TOO_MANY_IMAGES: Row(413, "INVALID_ARGUMENT", False, "The request has too many images"),
     Kind.MALFORMED_REQUEST: Row(400, "INVALID_ARGUMENT", False, "The request is malformed"),
     Kind.MISSING_IMAGE: Row(422, "INVALID_ARGUMENT", False, "The request has no image"),
     Kind.BAD_PARAMETER: Row(422, "INVALID_ARGUMENT", False, "A parameter is not valid"),

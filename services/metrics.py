@@ -33,7 +33,10 @@ class Metrics:
         )
         self.in_flight = Gauge("mien_requests_in_flight", "Calls being answered.", call[:2], registry=registry)
         self.stream_items = Counter(
-            "mien_stream_items", "Items of streams, answered or cancelled.", ["method", "code"], registry=registry
+            "mien_stream_items",
+            "Items of streams, answered or cancelled, and pictures of forms with several.",
+            ["method", "code"],
+            registry=registry,
         )
         self.stream_items_in_flight = Gauge(
             "mien_stream_items_in_flight", "Items begun whose answer has not left.", ["method"], registry=registry

@@ -44,6 +44,8 @@ class Settings(BaseSettings):
 
     # limits
     max_image_bytes: int = Field(10 * 1024 * 1024, ge=1024)
+    max_images: int = Field(16, ge=1, description="pictures of one form; each takes a place of max_in_flight")
+    max_form_bytes: int = Field(32 * 1024 * 1024, ge=1024, description="bytes of all pictures of one form")
     max_image_pixels: int = Field(40_000_000, ge=1024)
     max_in_flight: int = Field(128, ge=1, description="calls that a service answers at once; one more is refused")
     timeout_s: float = Field(30.0, gt=0, description="the longest that a call may take")

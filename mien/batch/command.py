@@ -11,6 +11,7 @@ from types import FrameType
 
 from rich.console import Console
 
+from mien.batch.engine import Engine
 from mien.batch.progress import shown, summary
 from mien.batch.refusals import NobodyAnswersError, RefusalError, StoppedError
 from mien.batch.run import Order, run
@@ -21,13 +22,13 @@ REFUSED, AWAY, STOPPED = 2, 75, 130  # 75 is what sysexits.h calls "try again la
 _GO_ON = "The answers so far are kept; the same command goes on."
 
 
-def classify_many(paths: Sequence[str], order: Order, errors: Console) -> int:
-    """Run the batch; the exit status."""
+def classify_many(paths: Sequence[str], order: Order, errors: Console, engine: Engine | None = None) -> int:
+    """Run the batch, on the order's gateways unless there is another engine; the exit status."""
     if order.target.suffix not in SUFFIXES:
         return _said(errors, f"--to must end in {', '.join(SUFFIXES)}", REFUSED)
     try:
         with _stopping() as stopping, shown(errors) as show:
-            outcome = run(order, listing(paths, sys.stdin), show, stopping)
+            outcome = run(order, listing(paths, sys.stdin), show, stopping, engine)
     except RefusalError as refusal:
         return _said(errors, str(refusal), REFUSED)
     except NobodyAnswersError as error:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from queue import SimpleQueue
+from types import TracebackType
+from typing import Protocol, Self
 
 from mien.batch.models import Model, changed_model
 from mien.batch.parts import Answer
@@ -40,16 +42,39 @@ class Question:
     answered_by: Model
 
 
+class Connection(Protocol):
+    """What a link needs of a client."""
+
+    def classify_stream(
+        self, items: Iterable[tuple[str, bytes]], *, model: str = "", whole_picture: bool = False
+    ) -> Iterator[Outcome]: ...
+    def close(self) -> None: ...
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+Connect = Callable[[str], Connection]
+
+
 class Link:
     """One connection. `run` is its thread; the others are called from outside."""
 
     def __init__(
-        self, address: str, question: Question, work: Work, read: Reader, answers: SimpleQueue[Answer | Exception]
+        self,
+        address: str,
+        question: Question,
+        work: Work,
+        read: Reader,
+        answers: SimpleQueue[Answer | Exception],
+        connect: Connect = Client,
     ) -> None:
         self.address = address
         self.trouble = ""  # the reason of the last break
         self._question, self._work, self._read, self._answers = question, work, read, answers
-        self._client: Client | None = None
+        self._connect = connect
+        self._client: Connection | None = None
         self._reading = False
         self._alive_s = time.monotonic()  # when something went on last
         self._away_since_s: float | None = None
@@ -86,7 +111,7 @@ class Link:
         hold, question = Hold(self._work), self._question
         self._alive_s = time.monotonic()
         try:
-            with Client(self.address) as client:
+            with self._connect(self.address) as client:
                 self._client = client
                 stream = client.classify_stream(
                     self._photos(hold), model=question.model, whole_picture=question.whole_picture
@@ -112,10 +137,13 @@ class Link:
             key, task = taken
             self._reading = True
             try:
-                if task.photo.size_bytes > _MAX_PHOTO_BYTES:
+                if task.photo.row < 0 and task.photo.size_bytes > _MAX_PHOTO_BYTES:
                     self._fail(hold, key, "too_many_bytes", "The file is larger than any gateway takes.")
                     continue
                 data = self._read(task.photo)
+                if len(data) > _MAX_PHOTO_BYTES:  # a table's pictures are listed without their sizes
+                    self._fail(hold, key, "too_many_bytes", "The file is larger than any gateway takes.")
+                    continue
             except OSError as error:
                 self._fail(hold, key, "unreadable", f"The file cannot be read: {error.strerror or error}.")
                 continue

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from mien.batch.refusals import FRESH, RefusalError
 from mien.client import CallError, Client
+from mien.v1 import mien_pb2 as pb
 
 _ROLE = "expression_classifier"
 
@@ -27,15 +28,22 @@ def served_model(address: str, asked: str) -> Model | CallError:
     """
     with Client(address, timeout_s=10.0, retries=0) as client:
         try:
-            models = client.models().models
+            models = client.models()
         except CallError as error:
             return error
-    for item in models:
+    return chosen_model(models, asked, f"the gateway {address} has")
+
+
+def chosen_model(models: pb.ListModelsResponse, asked: str, who_has: str) -> Model:
+    """The classifier of these that is taken where `asked` is the wish.
+
+    Raises:
+        RefusalError: there is no such one.
+    """
+    for item in models.models:
         if item.role == _ROLE and (item.model.name == asked or (not asked and item.default)):
             return Model(item.model.name, item.model.version)
-    raise RefusalError(
-        f"the gateway {address} has no model {asked!r}" if asked else f"the gateway {address} has no classifier"
-    )
+    raise RefusalError(f"{who_has} no model {asked!r}" if asked else f"{who_has} no classifier")
 
 
 def changed_model(before: Model, now: Model) -> RefusalError:

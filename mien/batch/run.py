@@ -1,4 +1,4 @@
-"""A batch from beginning to end: what is left to ask, the connections that ask it, and the table at the end."""
+"""A batch from beginning to end: what is left to ask, the engine that has it answered, and the table at the end."""
 
 from __future__ import annotations
 
@@ -7,21 +7,17 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from queue import Empty, SimpleQueue
 
 from mien import results
 from mien.batch import journal, merge
-from mien.batch.links import Link, Question
-from mien.batch.models import Model, served_model
+from mien.batch.engine import Engine
+from mien.batch.gateways import Gateways
+from mien.batch.links import Question
+from mien.batch.models import Model
 from mien.batch.parts import Answer, Parts, Tally
 from mien.batch.progress import Show
-from mien.batch.reading import Files
-from mien.batch.refusals import FRESH, NobodyAnswersError, RefusalError, StoppedError
-from mien.batch.sources import Photo
-from mien.batch.work import Work
-
-_TICK_S = 0.1
-_LEAVE_S = 5.0  # for connections that hang up
+from mien.batch.refusals import FRESH, RefusalError
+from mien.batch.sources import Photo, in_reading_order
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,26 +44,35 @@ class Outcome:
     seconds: float
 
 
-def run(order: Order, photos: list[Photo], show: Show, stopping: threading.Event) -> Outcome | None:
+def run(
+    order: Order, photos: list[Photo], show: Show, stopping: threading.Event, engine: Engine | None = None
+) -> Outcome | None:
     """Ask about every photo and write the table; None: it was complete already.
+
+    Without an engine it is the order's gateways that are asked.
 
     Raises:
         RefusalError: these photos, this model or these parameters do not go with what is there.
-        NobodyAnswersError: no gateway, for longer than the user's patience.
+        NobodyAnswersError: no gateway, for longer than the user's patience; or the engine cannot go on.
         StoppedError: `stopping` was set. After each of these, the answers so far are on the disk.
     """
+    engine = engine or Gateways(order.gateways, order.connections, order.patience_s)
     places = journal.Places(order.target)
     with journal.locked(places):
         if not order.restart and _complete(places, order, photos):
             if not order.keep_parts:
                 journal.clear(places)
             return None
-        model = _model(order, stopping)
+        model = engine.model(order.model, stopping)
         parts, done = _begun(places, order, model, photos)
         tally, begun_s = parts.tally(), time.monotonic()
         left = [photo for photo in photos if photo.id not in done]
         show.begin(len(photos), tally)
-        _ask(left, order, Question(order.model, order.whole_picture, model), places.parts, parts, tally, show, stopping)
+        question = Question(order.model, order.whole_picture, model)
+        try:
+            engine.ask(in_reading_order(left), question, places.parts, _Desk(parts, tally, show), stopping)
+        finally:
+            parts.flush()
         seconds = time.monotonic() - begun_s
         merge.merge(parts.paths(), places.target)
         journal.write(places.last, journal.fingerprint(order.model, order.whole_picture, model, photos))
@@ -83,20 +88,6 @@ def _complete(places: journal.Places, order: Order, photos: list[Photo]) -> bool
         return False
     journal.check_parameters(last, order.model, order.whole_picture)
     return True
-
-
-def _model(order: Order, stopping: threading.Event) -> Model:
-    """What the first gateway that answers will answer with; the others are judged by their answers."""
-    deadline = time.monotonic() + order.patience_s
-    while True:
-        for address in order.gateways:
-            answer = served_model(address, order.model)
-            if isinstance(answer, Model):
-                return answer
-        if time.monotonic() > deadline:
-            raise NobodyAnswersError(f"no gateway has answered for {order.patience_s:.0f} s: {answer}")
-        if stopping.wait(min(1.0, order.patience_s / 4)):
-            raise StoppedError
 
 
 def _begun(places: journal.Places, order: Order, model: Model, photos: list[Photo]) -> tuple[Parts, set[str]]:
@@ -134,62 +125,18 @@ def _answered(target: Path, last: journal.Fingerprint, photos: list[Photo]) -> l
     return known
 
 
-def _ask(
-    photos: list[Photo],
-    order: Order,
-    question: Question,
-    scratch: Path,
-    parts: Parts,
-    tally: Tally,
-    show: Show,
-    stopping: threading.Event,
-) -> None:
-    """Have every photo answered; however this ends, the answers that came are in parts on the disk."""
-    work, files = Work(photos), Files(scratch)
-    answers: SimpleQueue[Answer | Exception] = SimpleQueue()
-    links = [
-        Link(address, question, work, files, answers) for _ in range(order.connections) for address in order.gateways
-    ]
-    # daemons: a disk or a gateway that hangs cannot keep the process from leaving
-    threads = [threading.Thread(target=link.run, daemon=True) for link in links]
-    for thread in threads:
-        thread.start()
+@dataclass(frozen=True, slots=True)
+class _Desk:
+    """Keeps answers in parts, and shows how far that is."""
 
-    def keep(answer: Answer) -> None:
-        parts.add(answer)
-        tally.add(answer.rows)
+    parts: Parts
+    tally: Tally
+    show: Show
 
-    try:
-        while not (work.finished and answers.empty()):
-            if stopping.is_set():
-                raise StoppedError
-            try:
-                answer = answers.get(timeout=_TICK_S)
-            except Empty:
-                _check_presence(links, order.patience_s)
-            else:
-                if isinstance(answer, Exception):
-                    raise answer
-                keep(answer)
-            show.update(tally)
-    finally:
-        work.stop()
-        for link in links:
-            link.close()
-        deadline = time.monotonic() + _LEAVE_S
-        for thread in threads:
-            thread.join(max(deadline - time.monotonic(), 0.0))
-        while not answers.empty():
-            if isinstance(answer := answers.get(), Answer):
-                keep(answer)
-        parts.flush()
-        files.close()
+    def keep(self, answer: Answer) -> None:
+        self.parts.add(answer)
+        self.tally.add(answer.rows)
+        self.show.update(self.tally)
 
-
-def _check_presence(links: Sequence[Link], patience_s: float) -> None:
-    for link in links:
-        link.wake(patience_s)
-    if all(link.away_s() > patience_s for link in links):
-        reasons = {link.address: link.trouble for link in links}
-        said = "; ".join(f"{address}: {reason}" for address, reason in reasons.items())
-        raise NobodyAnswersError(f"no gateway has answered for {patience_s:.0f} s: {said}")
+    def wait(self) -> None:
+        self.show.update(self.tally)

@@ -1,4 +1,4 @@
-"""What to read: files, folders, globs, lists and tar shards → a sorted listing of photos, none of them opened yet."""
+"""What to read: files, folders, globs, lists, tar shards and Parquet → a sorted listing of photos, none opened yet."""
 
 from __future__ import annotations
 
@@ -9,10 +9,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from mien.batch.refusals import RefusalError
 
 IMAGE_SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 SHARD_SUFFIXES = (".tar", ".tar.gz", ".tgz")
+TABLE_SUFFIX = ".parquet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +25,12 @@ class Photo:
 
     Attributes:
         id: unique in a listing: relative to the folder that was given; as written, for a file that was named; the
-            shard's name, a colon and the member, in a shard.
-        path: the file, or the shard that it is in.
-        size_bytes: -1 where there was no file when the listing was made.
-        mtime_ns: of the file or the shard.
+            shard's name, a colon and the member, in a shard; the column `id`, in a table.
+        path: the file, or the shard or table that it is in.
+        size_bytes: -1 where there was no file when the listing was made; that of the whole table, in a table.
+        mtime_ns: of the file, the shard or the table.
         offset_bytes: where it begins in the (unpacked) shard; -1: it is a file of its own.
+        row: its place in the table; -1: it is in none.
     """
 
     id: str
@@ -33,6 +38,7 @@ class Photo:
     size_bytes: int
     mtime_ns: int
     offset_bytes: int = -1
+    row: int = -1
 
 
 def listing(arguments: Iterable[str], stdin: Iterable[str] = ()) -> list[Photo]:
@@ -45,7 +51,7 @@ def listing(arguments: Iterable[str], stdin: Iterable[str] = ()) -> list[Photo]:
     for argument in arguments:
         for photo in _named(argument, stdin):
             other = found.setdefault(photo.id, photo)
-            if (other.path, other.offset_bytes) != (photo.path, photo.offset_bytes):
+            if (other.path, other.offset_bytes, other.row) != (photo.path, photo.offset_bytes, photo.row):
                 raise RefusalError(
                     f"{other.path} and {photo.path} would both be {photo.id!r} in the table: "
                     "give a folder that holds both, or ask for two tables"
@@ -53,6 +59,11 @@ def listing(arguments: Iterable[str], stdin: Iterable[str] = ()) -> list[Photo]:
     if not found:
         raise RefusalError("there is no photo in what was given")
     return [found[key] for key in sorted(found)]
+
+
+def in_reading_order(photos: Iterable[Photo]) -> list[Photo]:
+    """As listed, but those of one table in its order, as a table is read in large pieces."""
+    return sorted(photos, key=lambda photo: (photo.path, photo.row) if photo.row >= 0 else ("", 0))
 
 
 def _named(argument: str, stdin: Iterable[str]) -> Iterator[Photo]:
@@ -92,6 +103,8 @@ def _photos(path: str) -> Iterator[Photo]:
                     yield _file(os.path.relpath(file, path), file)
     elif path.lower().endswith(SHARD_SUFFIXES) and Path(path).is_file():
         yield from _members(path)
+    elif path.lower().endswith(TABLE_SUFFIX) and Path(path).is_file():
+        yield from _rows(path)
     else:
         yield _file(path, path)
 
@@ -119,6 +132,31 @@ def _members(path: str) -> Iterator[Photo]:
     except (OSError, EOFError, tarfile.TarError) as error:
         raise RefusalError(f"the shard {path} cannot be read: {error}") from None
     yield from last.values()
+
+
+def _rows(path: str) -> Iterator[Photo]:
+    """A table's pictures, by its columns `id` and `image`."""
+    try:
+        status = Path(path).stat()
+        with pq.ParquetFile(path) as table:
+            missing = [name for name in ("id", "image") if name not in table.schema_arrow.names]
+            if missing or not _is_binary(table.schema_arrow.field("image").type):
+                raise RefusalError(
+                    f"{path} is no table of pictures: it needs the columns id and image, which is binary"
+                )
+            row = 0
+            for batch in table.iter_batches(columns=["id"]):
+                for name in batch["id"].to_pylist():
+                    if name is None:
+                        raise RefusalError(f"{path} has a row without an id")
+                    yield Photo(_text(str(name)), path, status.st_size, status.st_mtime_ns, row=row)
+                    row += 1
+    except (OSError, pa.ArrowException) as error:
+        raise RefusalError(f"the table {path} cannot be read: {str(error).splitlines()[0]}") from None
+
+
+def _is_binary(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
 
 
 def is_gzip(path: str) -> bool:

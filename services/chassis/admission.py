@@ -16,20 +16,20 @@ class Admission:
         self.in_flight = 0
 
     @contextmanager
-    def admitted(self) -> Iterator[None]:
-        """Hold a place for as long as the block runs.
+    def admitted(self, places: int = 1) -> Iterator[None]:
+        """Hold so many places for as long as the block runs.
 
         Raises:
-            MienError: QUEUE_FULL if all places are taken.
+            MienError: QUEUE_FULL if fewer are free.
         """
-        if self.in_flight >= self.limit:
+        if self.in_flight + places > self.limit:
             raise MienError(
                 Kind.QUEUE_FULL,
                 f"{self.limit} {self.what} are being answered already. Wait and try again.",
                 retry_after_s=1.0,
             )
-        self.in_flight += 1
+        self.in_flight += places
         try:
             yield
         finally:
-            self.in_flight -= 1
+            self.in_flight -= places

@@ -10,31 +10,22 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from services import calls
-from services.errors import TABLE, Kind, MienError
+from services import calls, documents
+from services.errors import Kind, MienError
 
 _BY_STATUS = {404: Kind.NOT_FOUND, 405: Kind.METHOD_NOT_ALLOWED, 400: Kind.MALFORMED_REQUEST}
 
 
 def problem(error: MienError) -> JSONResponse:
     """The answer for an error; with Retry-After where a later try may succeed."""
-    row = TABLE[error.kind]
-    body = {
-        "type": f"urn:mien:problem:{error.kind}",
-        "title": row.title,
-        "status": row.http,
-        "detail": error.detail,
-        "code": str(error.kind),
-        "request_id": calls.request_id(),
-        "retryable": row.retryable,
-    }
-    if error.field:
-        body["errors"] = [{"field": error.field, "detail": error.detail}]
+    document = documents.problem(error)
     headers = {"Cache-Control": "no-store"}
     if error.retry_after_s:
         headers["Retry-After"] = str(math.ceil(error.retry_after_s))
     calls.note(code=str(error.kind))
-    return JSONResponse(body, row.http, headers, media_type="application/problem+json")
+    return JSONResponse(
+        document.model_dump(exclude_none=True), document.status, headers, media_type="application/problem+json"
+    )
 
 
 def install(app: FastAPI) -> None:

@@ -1,7 +1,8 @@
 """The picture of a REST request, in any of three forms, held in memory only; and the fields that stand beside it.
 
-`multipart/form-data` with a field `image`, a raw body with an image content type, or JSON `{"image": "<base64>"}`.
-Other form fields and members of the JSON object are a call's parameters, where the call takes them from the body.
+`multipart/form-data` with a field `image` (one or more of them where a call takes several pictures), a raw body with an
+image content type, or JSON `{"image": "<base64>"}`. Other form fields and members of the JSON object are a call's
+parameters, where the call takes them from the body.
 The size cap holds while the body arrives, so an endless body costs no more than one that is just allowed.
 """
 
@@ -11,7 +12,9 @@ import base64
 import binascii
 import json
 from collections.abc import AsyncGenerator, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
+from typing import Any
 
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
@@ -20,8 +23,12 @@ from starlette.requests import ClientDisconnect, Request
 from services.errors import Kind, MienError
 
 _OVERHEAD_BYTES = 16 * 1024  # multipart headers and boundaries, JSON's braces
+_PART_BYTES = 1024  # the same, of each further picture of a form
+_OTHER_FILES = 4  # a form of one picture may hold files that nobody asked for
+_TOO_MANY_BYTES = "A picture may have at most {} bytes; send a smaller one."
+_TOO_MANY_IN_ALL = "The pictures of a form may have at most {} bytes in all; send fewer or smaller ones."
 
-OPENAPI_BODY = {
+OPENAPI_BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "description": "The picture: JPEG, PNG, WebP, BMP, TIFF or GIF (first frame).",
@@ -46,10 +53,29 @@ OPENAPI_BODY = {
 }
 
 
+def openapi_several(most: int) -> dict[str, Any]:
+    """`OPENAPI_BODY` of a call that takes up to `most` pictures in a form."""
+    body = deepcopy(OPENAPI_BODY)
+    form = body["requestBody"]["content"]["multipart/form-data"]["schema"]
+    form["properties"]["image"] = {
+        "type": "array",
+        "items": {"type": "string", "format": "binary"},
+        "minItems": 1,
+        "maxItems": most,
+        "description": "one field `image` for each picture",
+    }
+    return body
+
+
 class _InMemory(MultiPartParser):
     """Starlette's parser writes larger files to disk; a caller's picture never goes there."""
 
     spool_max_size = 1 << 40
+
+    @property
+    def too_many_files(self) -> bool:
+        """Whether that is why it gave up."""
+        return self._current_files > self.max_files
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +100,44 @@ async def read_image(request: Request, max_bytes: int) -> bytes:
     return (await read_upload(request, max_bytes, image_only=True)).image
 
 
+@dataclass(frozen=True, slots=True)
+class FormLimits:
+    """Of a form with several pictures: how many, and the bytes of all of them, at least those of one."""
+
+    images: int
+    bytes: int
+
+
+async def read_images(request: Request, max_bytes: int, limits: FormLimits) -> list[bytes]:
+    """The pictures of a form, in its order; a body of another kind has one. A single one is checked as `read_image`
+    does; of several, each is still to be checked (`check_size`), as the failure of one is not that of the others.
+
+    Raises:
+        MienError: as `read_image`, or TOO_MANY_IMAGES.
+    """
+    if _kind(request) != "multipart/form-data":
+        return [await read_image(request, max_bytes)]
+    try:
+        images = (await _form(request, limits.bytes, limits))[0]
+    except ClientDisconnect:
+        raise MienError(Kind.CANCELLED, "The caller hung up.") from None
+    if len(images) == 1:
+        check_size(images[0], max_bytes)
+    return images
+
+
+def check_size(image: bytes, max_bytes: int) -> None:
+    """That it has any bytes, and not too many.
+
+    Raises:
+        MienError: MISSING_IMAGE, TOO_MANY_BYTES.
+    """
+    if not image:
+        raise MienError(Kind.MISSING_IMAGE, "The picture has no bytes.", field="image")
+    if len(image) > max_bytes:
+        raise MienError(Kind.TOO_MANY_BYTES, _TOO_MANY_BYTES.format(max_bytes), field="image")
+
+
 async def read_upload(request: Request, max_bytes: int, *, image_only: bool = False) -> Upload:
     """The picture, at most `max_bytes`, and the fields beside it.
 
@@ -83,10 +147,11 @@ async def read_upload(request: Request, max_bytes: int, *, image_only: bool = Fa
     Raises:
         MienError: TOO_MANY_BYTES, MISSING_IMAGE, MALFORMED_REQUEST, UNSUPPORTED_MEDIA_TYPE, CANCELLED, BAD_PARAMETER.
     """
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    kind = _kind(request)
     try:
         if kind == "multipart/form-data":
-            upload = await _multipart(request, max_bytes)
+            images, fields = await _form(request, max_bytes)
+            upload = Upload(images[0], fields)
         elif kind == "application/json":
             upload = _json(await _body(request, max_bytes * 4 // 3 + _OVERHEAD_BYTES, max_bytes), image_only)
         elif kind.startswith("image/") or kind == "application/octet-stream":
@@ -99,52 +164,64 @@ async def read_upload(request: Request, max_bytes: int, *, image_only: bool = Fa
             )
     except ClientDisconnect:
         raise MienError(Kind.CANCELLED, "The caller hung up.") from None
-    if not upload.image:
-        raise MienError(Kind.MISSING_IMAGE, "The picture has no bytes.", field="image")
-    if len(upload.image) > max_bytes:
-        raise _too_many(max_bytes)
+    check_size(upload.image, max_bytes)
     return upload
 
 
-def _too_many(max_bytes: int) -> MienError:
-    return MienError(
-        Kind.TOO_MANY_BYTES, f"A picture may have at most {max_bytes} bytes; send a smaller one.", field="image"
-    )
+def _kind(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-async def _chunks(request: Request, limit: int, max_bytes: int) -> AsyncGenerator[bytes, None]:
+async def _chunks(request: Request, limit: int, refusal: str) -> AsyncGenerator[bytes, None]:
+    too_many = MienError(Kind.TOO_MANY_BYTES, refusal, field="image")
     declared = request.headers.get("content-length", "")
     if declared.isdigit() and int(declared) > limit:
-        raise _too_many(max_bytes)
+        raise too_many
     received = 0
     async for chunk in request.stream():
         received += len(chunk)
         if received > limit:
-            raise _too_many(max_bytes)
+            raise too_many
         yield chunk
 
 
 async def _body(request: Request, limit: int, max_bytes: int) -> bytes:
-    return b"".join([chunk async for chunk in _chunks(request, limit, max_bytes)])
+    return b"".join([chunk async for chunk in _chunks(request, limit, _TOO_MANY_BYTES.format(max_bytes))])
 
 
-async def _multipart(request: Request, max_bytes: int) -> Upload:
-    chunks = _chunks(request, max_bytes + _OVERHEAD_BYTES, max_bytes)
+async def _form(
+    request: Request, max_bytes: int, several: FormLimits | None = None
+) -> tuple[list[bytes], Mapping[str, str]]:
+    """The pictures, exactly one unless `several` are allowed, of at most `max_bytes` together; the fields beside them.
+
+    Raises:
+        MienError: TOO_MANY_BYTES, TOO_MANY_IMAGES, MALFORMED_REQUEST, MISSING_IMAGE.
+        ClientDisconnect: the caller hung up.
+    """
+    refusal = _TOO_MANY_IN_ALL if several else _TOO_MANY_BYTES
+    most = several.images if several else _OTHER_FILES
+    chunks = _chunks(request, max_bytes + _OVERHEAD_BYTES + most * _PART_BYTES, refusal.format(max_bytes))
+    parser = _InMemory(request.headers, chunks, max_files=most, max_fields=16, max_part_size=4096)
     try:
         # a generator of ours, closed here, so that an error inside does not leave it half read
-        form = await _InMemory(request.headers, chunks, max_files=4, max_fields=16, max_part_size=4096).parse()
+        form = await parser.parse()
     except MultiPartException:
+        if several and parser.too_many_files:
+            raise MienError(
+                Kind.TOO_MANY_IMAGES, f"A form may have at most {most} pictures; send the others in another."
+            ) from None
         raise MienError(Kind.MALFORMED_REQUEST, "The multipart body could not be read.") from None
     except (KeyError, ValueError, UnicodeDecodeError):
         raise MienError(Kind.MALFORMED_REQUEST, "The multipart body has no valid boundary or field names.") from None
     try:
         images = form.getlist("image")
-        if len(images) != 1:
+        if not images or (len(images) > 1 and not several):
             raise MienError(Kind.MISSING_IMAGE, "Send exactly one file in the form field 'image'.", field="image")
-        if not isinstance(images[0], UploadFile):
+        files = [image for image in images if isinstance(image, UploadFile)]
+        if len(files) < len(images):
             raise MienError(Kind.MISSING_IMAGE, "The form field 'image' must be a file, not text.", field="image")
         fields = {name: value for name, value in form.multi_items() if isinstance(value, str)}
-        return Upload(await images[0].read(), fields)
+        return [await file.read() for file in files], fields
     finally:
         await form.close()
 

@@ -50,7 +50,7 @@ class Pipeline:
         """
         started = time.perf_counter()
         if model:
-            await self._named(model)  # before any work is done for it
+            await self.named(model)  # before any work is done for it
         detection = await self._detected(image, whole_picture=whole_picture, crop_px=FACE_PX)
         detected = time.perf_counter()
         if detection.faces:
@@ -61,7 +61,7 @@ class Pipeline:
                 faces = await self._threads.do(work, Spent())
             queue_s, inference_s = classification.timings.queue_s, classification.timings.inference_s
         else:
-            faces, version, queue_s, inference_s = (), await self._named(model), 0.0, 0.0
+            faces, version, queue_s, inference_s = (), await self.named(model), 0.0, 0.0
         self._metrics.stage_duration.labels("classify").observe(time.perf_counter() - detected)
         for face in faces:
             self._metrics.expressions.labels(version.name, face.expression).inc()
@@ -72,17 +72,12 @@ class Pipeline:
         """Everything that can be asked for."""
         return await self._classifier.models()
 
-    async def _detected(self, image: bytes, *, whole_picture: bool, crop_px: int) -> Detection:
-        started = time.perf_counter()
-        detection = await self._detector.detect(image, whole_picture=whole_picture, crop_px=crop_px)
-        self._metrics.stage_duration.labels("detect").observe(time.perf_counter() - started)
-        self._metrics.image_bytes.observe(len(image))
-        self._metrics.faces.observe(len(detection.faces))
-        calls.note(bytes=len(image), faces=len(detection.faces))
-        return detection
+    async def named(self, name: str) -> ModelVersion:
+        """The model of this name, or the default one.
 
-    async def _named(self, name: str) -> ModelVersion:
-        """The model of this name, or the default one."""
+        Raises:
+            MienError: UNKNOWN_MODEL.
+        """
         for model in await self._classifier.models():
             if model.model.name == name or (not name and model.default):
                 return model.model
@@ -91,6 +86,15 @@ class Pipeline:
             NO_SUCH_MODEL,
             field="model",
         )
+
+    async def _detected(self, image: bytes, *, whole_picture: bool, crop_px: int) -> Detection:
+        started = time.perf_counter()
+        detection = await self._detector.detect(image, whole_picture=whole_picture, crop_px=crop_px)
+        self._metrics.stage_duration.labels("detect").observe(time.perf_counter() - started)
+        self._metrics.image_bytes.observe(len(image))
+        self._metrics.faces.observe(len(detection.faces))
+        calls.note(bytes=len(image), faces=len(detection.faces))
+        return detection
 
 
 def _joined(detection: Detection, classification: Classification) -> tuple[ClassifiedFace, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request, Response
@@ -10,11 +11,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from services import documents
 from services.chassis.parameters import TargetParameters, openapi_parameters, read_parameters
 from services.chassis.rest import attended, server_timing
-from services.chassis.uploads import OPENAPI_BODY, read_image, read_upload
+from services.chassis.uploads import OPENAPI_BODY, FormLimits, openapi_several, read_image, read_images, read_upload
 from services.domain import MOST_STEPS
 from services.gateway.formats import IN_STEPS, MEDIA_TYPES, ONE_PICTURE, chosen_format
 from services.gateway.generation import GenerationPipeline, Wish
 from services.gateway.pipeline import Pipeline
+from services.gateway.several import SeveralPhotos
 
 
 class ClassifyQuery(BaseModel):
@@ -50,29 +52,35 @@ class NoQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-def routes(pipeline: Pipeline, generation: GenerationPipeline, max_bytes: int) -> APIRouter:
+def routes(
+    pipeline: Pipeline, several: SeveralPhotos, generation: GenerationPipeline, max_bytes: int, form: FormLimits
+) -> APIRouter:
     router = APIRouter(prefix="/v1", tags=["faces"])
 
     @router.post(
         "/classify",
-        summary="Every face of a photo and the expression it shows",
-        openapi_extra=OPENAPI_BODY,
+        summary="Every face of a photo, or of several, and the expression it shows",
+        openapi_extra=openapi_several(form.images),
         response_model_exclude_none=True,
     )
     async def classify(
         request: Request, response: Response, query: Annotated[ClassifyQuery, Query()]
-    ) -> documents.Reading:
-        """No face is an answer with an empty list, not an error. Boxes are pixels of the upright image."""
-        image = await read_image(request, max_bytes)
-        reading = await attended(
-            request,
-            pipeline.classify(
-                image,
-                whole_picture=query.detect == "false",
-                model=query.model,
-                explain=query.explain == "true",
-            ),
+    ) -> documents.Reading | documents.Readings:
+        """No face is an answer with an empty list, not an error. Boxes are pixels of the upright image.
+
+        A form with several fields `image` is answered by a list in their order, each with its result or its error.
+        """
+        images = await read_images(request, max_bytes, form)
+        classify = partial(
+            pipeline.classify,
+            whole_picture=query.detect == "false",
+            model=query.model,
+            explain=query.explain == "true",
         )
+        if len(images) > 1:
+            answer = await attended(request, several.classify(images, classify, query.model))
+            return documents.readings(answer.outcomes, answer.model)
+        reading = await attended(request, classify(images[0]))
         response.headers.update(server_timing(reading.timings))
         return documents.reading(reading)
 

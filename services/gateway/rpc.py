@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 
 import grpc
@@ -52,8 +52,7 @@ class Servicer(mien_pb2_grpc.GatewayServicer):
     async def ClassifyStream(
         self, requests: AsyncIterator[pb.GatewayClassifyStreamRequest], context: grpc.aio.ServicerContext
     ) -> None:
-        method = Method("ClassifyStream", self._classify, pb.GatewayClassifyStreamResponse)
-        await self._streams.answer(method, requests, context.write)
+        await self.classify_stream(requests, context.write)
 
     async def DetectStream(
         self, requests: AsyncIterator[pb.GatewayDetectStreamRequest], context: grpc.aio.ServicerContext
@@ -72,6 +71,19 @@ class Servicer(mien_pb2_grpc.GatewayServicer):
     ) -> pb.ListModelsResponse:
         models = (*await self._pipeline.models(), *await self._generation.models())
         return pb.ListModelsResponse(models=[wire.model_to_pb(model) for model in models])
+
+    async def classify_stream(
+        self,
+        requests: AsyncIterator[pb.GatewayClassifyStreamRequest],
+        write: Callable[[pb.GatewayClassifyStreamResponse], Awaitable[None]],
+    ) -> None:
+        """`ClassifyStream` without a transport."""
+        method = Method("ClassifyStream", self._classify, pb.GatewayClassifyStreamResponse)
+        await self._streams.answer(method, requests, write)
+
+    async def classifiers(self) -> pb.ListModelsResponse:
+        """`ListModels` without generators, which may be behind a transport."""
+        return pb.ListModelsResponse(models=[wire.model_to_pb(model) for model in await self._pipeline.models()])
 
     async def _classify(self, request: pb.GatewayClassifyRequest) -> pb.GatewayClassifyResponse:
         self._check(request.image)

@@ -7,11 +7,13 @@ import os
 import tarfile
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from mien.batch.reading import Files
 from mien.batch.refusals import RefusalError
-from mien.batch.sources import listing
+from mien.batch.sources import in_reading_order, listing
 
 
 def ids(*arguments: object, stdin: str = "") -> list[str]:
@@ -115,3 +117,30 @@ def test_what_is_not_there_is_refused_but_not_in_a_list(tmp_path: Path) -> None:
 def test_a_name_that_is_no_text_is_spelt_out(tmp_path: Path) -> None:
     touch(Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.jpg")))
     assert ids(tmp_path) == ["caf\\xe9.jpg"]
+
+
+def test_a_table_of_pictures_gives_its_rows_by_their_id_and_their_bytes(tmp_path: Path) -> None:
+    table = tmp_path / "pictures.parquet"
+    images = pa.array([b"third", b"first", b"second", None], pa.binary())
+    pq.write_table(pa.table({"id": ["c", "a", "b", "d"], "image": images}), table, row_group_size=2)
+    photos = listing([str(table)])
+    assert [photo.id for photo in photos] == ["a", "b", "c", "d"]
+    assert [photo.id for photo in in_reading_order(photos)] == ["c", "a", "b", "d"]
+    files = Files(tmp_path)
+    assert [files(photo) for photo in photos[:3]] == [b"first", b"second", b"third"]
+    with pytest.raises(OSError, match="holds no picture"):
+        files(photos[3])
+    files.close()
+
+
+@pytest.mark.parametrize("columns", [{"id": ["a"]}, {"image": [b"x"]}, {"id": ["a"], "image": ["a path"]}])
+def test_a_table_of_something_else_is_refused(tmp_path: Path, columns: dict[str, list[object]]) -> None:
+    pq.write_table(pa.table(columns), tmp_path / "other.parquet")
+    with pytest.raises(RefusalError, match="needs the columns id and image"):
+        ids(tmp_path / "other.parquet")
+
+
+def test_two_rows_of_one_id_are_refused(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"id": ["a", "a"], "image": [b"x", b"y"]}), tmp_path / "twice.parquet")
+    with pytest.raises(RefusalError, match="would both be 'a'"):
+        ids(tmp_path / "twice.parquet")
