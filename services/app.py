@@ -41,7 +41,9 @@ from services.detection.yunet import YuNetFinder
 from services.domain import Classifier, Detector, Generator
 from services.gateway import rest as gateway_rest
 from services.gateway import rpc as gateway_rpc
+from services.gateway import status
 from services.gateway.generation import GenerationPipeline
+from services.gateway.history import History
 from services.gateway.pipeline import Pipeline
 from services.gateway.several import SeveralPhotos
 from services.generation import rest as generation_rest
@@ -116,7 +118,12 @@ def wire(settings: Settings, roles: tuple[str, ...], lifecycle: server.Lifecycle
         several = SeveralPhotos(pipeline, admission, metrics, limits.max_bytes)
         routes = gateway_rest.routes(pipeline, several, generation, limits.max_bytes, _form_limits(settings))
         register = partial(gateway_rpc.register, servicer)
-        parts.services.append(make("gateway", routes, gateway_rpc.NAMES, register, admission))
+        gateway = make("gateway", routes, gateway_rpc.NAMES, register, admission)
+        history = History(metrics)
+        parts.start.append(history.start)
+        parts.close.append(history.close)
+        gateway.rest.include_router(status.routes(history, readiness, (pipeline.models, generation.models), VERSION))
+        parts.services.append(gateway)
         parts.gateway = servicer
     if "detection" in roles:
         routes = detection_rest.routes(detector, limits.max_bytes)
@@ -262,13 +269,16 @@ def _service(
     register: Callable[[grpc.aio.Server], None],
     admission: Admission | None = None,
 ) -> server.Service:
-    admission = admission or Admission(settings.max_in_flight)
+    admission, patient = admission or Admission(settings.max_in_flight), Admission(settings.max_in_flight)
+    streams = Admission(settings.max_streams, "streams")
+    for sort, places in (("single", admission), ("patient", patient), ("streams", streams)):
+        metrics.admission(name, sort, places.limit, partial(getattr, places, "in_flight"))
     edge = rpc.Edge(
         name,
         metrics,
         single=rpc.Terms(admission, settings.timeout_s),
-        patient=rpc.Terms(Admission(settings.max_in_flight), settings.stream_timeout_s),
-        streams=rpc.Terms(Admission(settings.max_streams, "streams"), math.inf),
+        patient=rpc.Terms(patient, settings.stream_timeout_s),
+        streams=rpc.Terms(streams, math.inf),
     )
     return server.Service(
         name,

@@ -1,20 +1,30 @@
 """Every metric of Mien, in one place. Names are `mien_<what>_<base unit>[_total]`, labels come from closed sets only.
 
-One `Metrics` per process, made by the composition root. Operators read them at `/metrics` of any service's REST port.
+One `Metrics` per process, made by the composition root. Operators read them at `/metrics` of any service's REST port;
+where several services share the process each shows all of it, and what is of one service has the label `service`.
+What the names mean to an operator, and which of them wake somebody, stands in `deploy/monitoring/` and
+`deploy/runbooks.md`.
 """
 
 from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from services.domain import ModelVersion
-from services.errors import Kind
+from services.errors import Kind, MienError
 
-_LATENCY_S = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
+_LATENCY_S = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0, 30.0)
 _SHORT_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+_ITEM_S = (0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)  # they wait behind single calls
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
+UNMATCHED = "unmatched"  # the method of every call to an address that there is not
 
 
 class Metrics:
@@ -25,13 +35,27 @@ class Metrics:
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
 
-        # RED, per service and method: dashboards and availability alerts
+        # RED, per service and method: dashboards and availability alerts. A stream is one call without a duration
         call = ["service", "transport", "method"]
         self.requests = Counter("mien_requests", "Calls answered.", [*call, "code"], registry=registry)
+        self.failures = Counter(
+            "mien_requests_failed",
+            "Calls that got no answer but an error, also those whose caller hung up.",
+            [*call, "reason"],
+            registry=registry,
+        )
         self.request_duration = Histogram(
             "mien_request_duration_seconds", "Time to answer.", call, buckets=_LATENCY_S, registry=registry
         )
         self.in_flight = Gauge("mien_requests_in_flight", "Calls being answered.", call[:2], registry=registry)
+        self.received = Counter("mien_received_bytes", "Bodies and messages that came.", call, registry=registry)
+        self.sent = Counter("mien_sent_bytes", "Bodies and messages that left.", call, registry=registry)
+
+        # saturation: with no place free a call is refused
+        place = ["service", "sort"]
+        self.places = Gauge("mien_places", "Calls that may be answered at once.", place, registry=registry)
+        self.places_taken = Gauge("mien_places_taken", "Places that are taken.", place, registry=registry)
+
         self.stream_items = Counter(
             "mien_stream_items",
             "Items of streams, answered or cancelled, and pictures of forms with several.",
@@ -41,18 +65,28 @@ class Metrics:
         self.stream_items_in_flight = Gauge(
             "mien_stream_items_in_flight", "Items begun whose answer has not left.", ["method"], registry=registry
         )
+        self.stream_item_duration = Histogram(
+            "mien_stream_item_duration_seconds",
+            "Time from an item's arrival until its answer left.",
+            ["method"],
+            buckets=_ITEM_S,
+            registry=registry,
+        )
 
-        # where a photo's time goes
+        # where a photo's time goes, in the gateway
         self.stage_duration = Histogram(
             "mien_stage_duration_seconds",
-            "Time in a stage of the pipeline.",
+            "Time in a stage of the pipeline that was completed.",
             ["stage"],
             buckets=_LATENCY_S,
             registry=registry,
         )
+        self.stage_failures = Counter(
+            "mien_stage_failures", "Stages that were not completed.", ["stage", "reason"], registry=registry
+        )
         self.image_bytes = Histogram(
             "mien_image_size_bytes",
-            "Size of the pictures received.",
+            "Size of the pictures in which faces were looked for.",
             buckets=[4.0**k * 1024 for k in range(8)],
             registry=registry,
         )
@@ -86,12 +120,47 @@ class Metrics:
         self.unanswered = Counter(
             "mien_inference_dropped", "Requests that left the queue unanswered.", ["model", "reason"], registry=registry
         )
+        self.backend_failures = Counter(
+            "mien_backend_failures",
+            "Executions of a model that failed, seen from our side of the backend.",
+            ["model", "reason"],
+            registry=registry,
+        )
 
         self.build = Gauge("mien_build_info", "Always 1.", ["version"], registry=registry)
         self.build.labels(version).set(1)
         self.models = Gauge(
             "mien_model_info", "1 for a model version being served.", ["model", "version"], registry=registry
         )
+        self.model_load = Gauge(
+            "mien_model_load_duration_seconds",
+            "Time to load a model and warm it up.",
+            ["model", "version"],
+            registry=registry,
+        )
+        self.ready = Gauge(
+            "mien_ready", "What /readyz answers: 1 ready, 0 not.", ["service", "check"], registry=registry
+        )
+
+    def failed(self, service: str, transport: str, method: str, reason: Kind) -> None:
+        """A call got an error instead of an answer."""
+        self.failures.labels(service, transport, method, reason.value).inc()
+
+    def admission(self, service: str, sort: str, limit: int, taken: Callable[[], float]) -> None:
+        """Show the places that a service has for calls of one sort: single, patient or streams."""
+        self.places.labels(service, sort).set(limit)
+        self.places_taken.labels(service, sort).set_function(taken)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Account for the block as a stage of the pipeline."""
+        started = time.perf_counter()
+        try:
+            yield
+        except (Exception, asyncio.CancelledError) as error:
+            self.stage_failures.labels(name, _reason(error).value).inc()
+            raise
+        self.stage_duration.labels(name).observe(time.perf_counter() - started)
 
     def queued(self, model: ModelVersion, rows: int) -> None:
         self.queued_rows.labels(model.name).set(rows)
@@ -106,6 +175,24 @@ class Metrics:
     def dropped(self, model: ModelVersion, reason: Kind) -> None:
         self.unanswered.labels(model.name, reason.value).inc()
 
+    def broke(self, model: ModelVersion, reason: Kind) -> None:
+        self.backend_failures.labels(model.name, reason.value).inc()
+
+    def loaded(self, model: ModelVersion, load_s: float) -> None:
+        """A model is loaded and warm."""
+        self.model_load.labels(model.name, str(model.version)).set(load_s)
+        # there from the start: a counter that is born with its first failure has not grown, and no alert sees it
+        self.backend_failures.labels(model.name, Kind.UNAVAILABLE.value)
+        self.queued_rows.labels(model.name).set(0)
+
     def exposition(self) -> bytes:
         """The text that Prometheus scrapes."""
         return generate_latest(self.registry)
+
+
+def _reason(error: BaseException) -> Kind:
+    if isinstance(error, MienError):
+        return error.kind
+    if isinstance(error, asyncio.CancelledError):
+        return Kind.CANCELLED
+    return Kind.DEADLINE_EXCEEDED if isinstance(error, TimeoutError) else Kind.INTERNAL

@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import JSONResponse, RedirectResponse
 from fastapi_offline import FastAPIOffline
+from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services import calls
@@ -22,7 +23,7 @@ from services.chassis import failures, logs, problems
 from services.chassis.admission import Admission
 from services.domain import Timings
 from services.errors import Kind, MienError
-from services.metrics import CONTENT_TYPE, Metrics
+from services.metrics import CONTENT_TYPE, UNMATCHED, Metrics
 
 LOG = logging.getLogger("mien.rest")
 
@@ -57,12 +58,20 @@ def build(
     )
     problems.install(app)
     app.include_router(routes)
-    app.include_router(_probes(metrics, readiness))
-    app.add_middleware(_Edge, service=service, metrics=metrics, admission=admission, timeout_s=timeout_s)
+    probes = _probes(service, metrics, readiness)
+    app.include_router(probes)
+    app.add_middleware(
+        _Edge,
+        service=service,
+        routes=[*routes.routes, *probes.routes],
+        metrics=metrics,
+        admission=admission,
+        timeout_s=timeout_s,
+    )
     return app
 
 
-def _probes(metrics: Metrics, readiness: Readiness) -> APIRouter:
+def _probes(service: str, metrics: Metrics, readiness: Readiness) -> APIRouter:
     router = APIRouter(tags=["operation"])
 
     @router.get("/livez", summary="The process lives")
@@ -77,6 +86,8 @@ def _probes(metrics: Metrics, readiness: Readiness) -> APIRouter:
 
     @router.get("/metrics", summary="Prometheus metrics", response_class=Response)
     async def exposition() -> Response:
+        for check, ready in (await readiness()).items():  # as it is now, whether or not anybody probes
+            metrics.ready.labels(service, check).set(ready)
         return Response(metrics.exposition(), media_type=CONTENT_TYPE)
 
     @router.get("/", include_in_schema=False)
@@ -89,8 +100,16 @@ def _probes(metrics: Metrics, readiness: Readiness) -> APIRouter:
 class _Edge:
     """The outermost layer of a call: id, deadline, admission, one access line, RED metrics; nothing leaks past it."""
 
-    def __init__(self, app: ASGIApp, service: str, metrics: Metrics, admission: Admission, timeout_s: float) -> None:
-        self.app, self.service, self.metrics = app, service, metrics
+    def __init__(
+        self,
+        app: ASGIApp,
+        service: str,
+        routes: Sequence[BaseRoute],
+        metrics: Metrics,
+        admission: Admission,
+        timeout_s: float,
+    ) -> None:
+        self.app, self.service, self.routes, self.metrics = app, service, routes, metrics
         self.admission, self.timeout_s = admission, timeout_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -98,13 +117,21 @@ class _Edge:
             await self.app(scope, receive, send)
             return
         headers = {key.lower(): value.decode("latin-1") for key, value in scope["headers"]}
-        started, status = time.perf_counter(), 500
+        started, status, received, sent, departed = time.perf_counter(), 500, 0, 0, False
         in_flight = self.metrics.in_flight.labels(self.service, "rest")
 
         with calls.answering(calls.new_id(headers.get(b"x-request-id")), self.timeout_s) as call:
 
+            async def take() -> Message:
+                nonlocal received, departed
+                message = await receive()
+                departed = departed or message["type"] == "http.disconnect"
+                received += len(message.get("body", b""))
+                return message
+
             async def answer(message: Message) -> None:
-                nonlocal status
+                nonlocal status, sent
+                sent += 0 if departed else len(message.get("body", b""))
                 if message["type"] == "http.response.start":
                     status = message["status"]
                     message["headers"] = [
@@ -116,12 +143,12 @@ class _Edge:
 
             in_flight.inc()
             try:
-                await self._answer(scope, receive, answer, headers.get(b"request-timeout"), call)
+                await self._answer(scope, take, answer, headers.get(b"request-timeout"), call)
             except Exception as error:
-                await problems.problem(failures.known(error))(scope, receive, answer)
+                await problems.problem(failures.known(error))(scope, take, answer)
             finally:
                 in_flight.dec()
-                self._record(scope, call, status, time.perf_counter() - started)
+                self._record(scope, call, status, received, sent, time.perf_counter() - started)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send, wanted: str | None, call: calls.Call) -> None:
         try:
@@ -135,10 +162,19 @@ class _Edge:
         except MienError as error:
             await problems.problem(error)(scope, receive, send)
 
-    def _record(self, scope: Scope, call: calls.Call, status: int, seconds: float) -> None:
-        route = getattr(scope.get("route"), "path", "unmatched")  # the template: a closed set
+    def _template(self, scope: Scope) -> str:
+        """The route's template, never the path itself: a closed set. Also where a call was refused before its route."""
+        matching = (route for route in self.routes if route.matches(scope)[0] is not Match.NONE)
+        return str(getattr(scope.get("route") or next(matching, None), "path", UNMATCHED))
+
+    def _record(self, scope: Scope, call: calls.Call, status: int, received: int, sent: int, seconds: float) -> None:
+        route = self._template(scope)
         self.metrics.requests.labels(self.service, "rest", route, str(status)).inc()
         self.metrics.request_duration.labels(self.service, "rest", route).observe(seconds)
+        self.metrics.received.labels(self.service, "rest", route).inc(received)
+        self.metrics.sent.labels(self.service, "rest", route).inc(sent)
+        if "code" in call.notes:  # `problems` leaves it there
+            self.metrics.failed(self.service, "rest", route, Kind(str(call.notes["code"])))
         if route.startswith("/v1/"):
             logs.access(
                 request_id=call.request_id,

@@ -11,7 +11,7 @@ import logging
 import math
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,12 +24,13 @@ from services import calls
 from services.chassis import failures, logs
 from services.chassis.admission import Admission
 from services.errors import TABLE, Kind, MienError
-from services.metrics import Metrics
+from services.metrics import UNMATCHED, Metrics
 
 LOG = logging.getLogger("mien.rpc")
 DOMAIN = "mien"
 _MARGIN_S = 0.005  # what a reply needs to travel back
 _PATIENT = "mien-patient"  # metadata: "1" where the call is an item of a stream
+_NO_MESSAGE = object()
 _LEAST_WAIT_S = 0.05  # between two tries of a patient call
 
 
@@ -63,6 +64,8 @@ class Edge(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         self, continuation: Callable[[Any], Awaitable[Any]], details: grpc.HandlerCallDetails
     ) -> Any:
         handler = await continuation(details)
+        if handler is None:
+            self._count(UNMATCHED, Kind.NOT_FOUND)
         if handler is None or not details.method.startswith("/mien."):
             return handler
         inner, method = handler.unary_unary or handler.stream_stream, details.method.rpartition("/")[2]
@@ -73,7 +76,39 @@ class Edge(grpc.aio.ServerInterceptor):  # type: ignore[misc]
             return await self._answer(inner, method, message, context, terms)
 
         make = grpc.stream_stream_rpc_method_handler if handler.stream_stream else grpc.unary_unary_rpc_method_handler
-        return make(behaviour, handler.request_deserializer, handler.response_serializer)
+        return make(
+            behaviour,
+            self._reader(method, handler.request_deserializer),
+            self._writer(method, handler.response_serializer),
+        )
+
+    def _reader(self, method: str, parse: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
+        """Counts what comes; what is no message is `_NO_MESSAGE`, for gRPC would refuse it without telling anybody."""
+        received = self.metrics.received.labels(self.service, "grpc", method)
+
+        def read(data: bytes) -> Any:
+            received.inc(len(data))
+            try:
+                return parse(data)
+            except Exception:
+                return _NO_MESSAGE
+
+        return read
+
+    def _writer(self, method: str, serialise: Callable[[Any], bytes]) -> Callable[[Any], bytes]:
+        sent = self.metrics.sent.labels(self.service, "grpc", method)
+
+        def write(message: Any) -> bytes:
+            data = serialise(message)
+            sent.inc(len(data))
+            return data
+
+        return write
+
+    def _count(self, method: str, failure: Kind | None) -> None:
+        self.metrics.requests.labels(self.service, "grpc", method, failure.value if failure else "ok").inc()
+        if failure:
+            self.metrics.failed(self.service, "grpc", method, failure)
 
     async def _answer(  # noqa: RET503
         self, inner: Any, method: str, message: Any, context: grpc.aio.ServicerContext, terms: Terms
@@ -81,7 +116,8 @@ class Edge(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         metadata = dict(context.invocation_metadata() or ())
         allowed = context.time_remaining()
         timeout_s = terms.timeout_s if allowed is None else min(allowed, terms.timeout_s)
-        started, code = time.perf_counter(), Kind.INTERNAL.value
+        started = time.perf_counter()
+        ended: Kind | None = Kind.INTERNAL
         in_flight = self.metrics.in_flight.labels(self.service, "grpc")
         in_flight.inc()
         request_id, patient = calls.new_id(metadata.get("x-request-id")), terms is self.patient
@@ -90,26 +126,42 @@ class Edge(grpc.aio.ServerInterceptor):  # type: ignore[misc]
                 await context.send_initial_metadata((("x-request-id", call.request_id),))
                 with terms.admission.admitted():
                     async with asyncio.timeout(timeout_s if timeout_s < math.inf else None):
-                        reply = await inner(message, context)
-                code = "ok"
+                        reply = await inner(_read(message), context)
+                ended = None
                 return reply
             except asyncio.CancelledError:
-                code = Kind.CANCELLED.value
+                ended = Kind.CANCELLED
                 raise
             except Exception as error:
                 failure = failures.known(error)
-                code = failure.kind.value
+                ended = failure.kind
             finally:
                 in_flight.dec()
-                self._record(call, method, code, time.perf_counter() - started, streamed=terms is self.streams)
+                self._record(call, method, ended, time.perf_counter() - started, streamed=terms is self.streams)
             await context.abort_with_status(rpc_status.to_status(status_of(failure)))
 
-    def _record(self, call: calls.Call, method: str, code: str, seconds: float, *, streamed: bool) -> None:
-        self.metrics.requests.labels(self.service, "grpc", method, code).inc()
+    def _record(self, call: calls.Call, method: str, failure: Kind | None, seconds: float, *, streamed: bool) -> None:
+        self._count(method, failure)
         if not streamed:  # how long a stream lasts is its caller's affair
             self.metrics.request_duration.labels(self.service, "grpc", method).observe(seconds)
         fields = {"request_id": call.request_id, "service": self.service, "transport": "grpc", "method": method}
-        logs.access(**fields, code=code, seconds=round(seconds, 4), **call.notes)
+        logs.access(**fields, code=failure.value if failure else "ok", seconds=round(seconds, 4), **call.notes)
+
+
+def _read(message: Any) -> Any:
+    """A unary call's message or a stream's, all of them messages.
+
+    Raises:
+        MienError: MALFORMED_REQUEST; of a stream when it comes to it.
+    """
+    if message is _NO_MESSAGE:
+        raise MienError(Kind.MALFORMED_REQUEST, "The request is not a message of this method; use its .proto file.")
+    return _each_read(message) if isinstance(message, AsyncIterator) else message
+
+
+async def _each_read(messages: AsyncIterator[Any]) -> AsyncIterator[Any]:
+    async for message in messages:
+        yield _read(message)
 
 
 def status_of(error: MienError) -> status_pb2.Status:

@@ -54,6 +54,7 @@ class Method:
 class _Begun:
     id: str
     size: int
+    arrived: float
     outcome: asyncio.Task[Any]
 
 
@@ -103,6 +104,7 @@ class _Stream:
     def __init__(self, method: Method, metrics: Metrics, room: Room, timeout_s: float) -> None:
         self._method, self._room, self._timeout_s = method, room, timeout_s
         self._count, self._in_flight = metrics.stream_items, metrics.stream_items_in_flight.labels(method.name)
+        self._duration = metrics.stream_item_duration.labels(method.name)
         self._begun: asyncio.Queue[_Begun | None] = asyncio.Queue()  # bounded by the room
         self._working: set[asyncio.Task[Any]] = set()
         self._items = self._errors = 0
@@ -136,7 +138,7 @@ class _Stream:
         task = asyncio.create_task(self._work(request, arrived))
         self._working.add(task)
         task.add_done_callback(self._working.discard)
-        self._begun.put_nowait(_Begun(request.id[:MOST_ID_CHARACTERS], size, task))
+        self._begun.put_nowait(_Begun(request.id[:MOST_ID_CHARACTERS], size, arrived, task))
 
     async def write(self, write: Callable[[Any], Awaitable[None]]) -> None:
         """Write the answers in order, until `read` has ended and all have left."""
@@ -151,6 +153,7 @@ class _Stream:
             self._items += 1
             self._errors += failed
             self._count.labels(self._method.name, outcome.kind.value if failed else "ok").inc()
+            self._duration.observe(time.monotonic() - begun.arrived)
 
     async def end(self) -> None:
         """Cancel what is still in work, and close the account."""

@@ -107,12 +107,13 @@ class GenerationPipeline:
         pixels = detection.width * detection.height
         _check_size(len(chosen), frames, pixels)
         waiting = time.perf_counter()
-        async with self._memory.held(pixels * (frames + 1)):
-            spent.queue_s += time.perf_counter() - waiting
-            rendering = await self._rendered(image, detection, chosen, wish, spent)
-        self._metrics.stage_duration.labels("generate").observe(time.perf_counter() - detected)
+        with self._metrics.stage("generate"):
+            async with self._memory.held(pixels * (frames + 1)):
+                spent.queue_s += time.perf_counter() - waiting
+                rendering = await self._rendered(image, detection, chosen, wish, spent)
         if wish.measure:
-            faces = await self._measuring.measured(rendering.faces, detection.crops, rendering.files[0])
+            with self._metrics.stage("measure"):
+                faces = await self._measuring.measured(rendering.faces, detection.crops, rendering.files[0])
             rendering = replace(rendering, faces=faces)
         model = rendering.model
         calls.note(model=f"{model.name}/{model.version}", changed=len(chosen), frames=frames)
@@ -129,9 +130,8 @@ class GenerationPipeline:
             raise
 
     async def _detected(self, image: bytes, *, crop_px: int) -> Detection:
-        started = time.perf_counter()
-        detection = await self._detector.detect(image, crop_px=crop_px)
-        self._metrics.stage_duration.labels("detect").observe(time.perf_counter() - started)
+        with self._metrics.stage("detect"):
+            detection = await self._detector.detect(image, crop_px=crop_px)
         self._metrics.image_bytes.observe(len(image))
         self._metrics.faces.observe(len(detection.faces))
         calls.note(bytes=len(image), faces=len(detection.faces))

@@ -52,20 +52,21 @@ class Pipeline:
         if model:
             await self.named(model)  # before any work is done for it
         detection = await self._detected(image, whole_picture=whole_picture, crop_px=FACE_PX)
-        detected = time.perf_counter()
+        detection_s = time.perf_counter() - started
         if detection.faces:
-            classification = await self._classifier.classify(detection.crops, model=model, explain=explain)
+            with self._metrics.stage("classify"):
+                classification = await self._classifier.classify(detection.crops, model=model, explain=explain)
             faces, version = _joined(detection, classification), classification.model
             if classification.evidence is not None:
                 work = partial(explained, faces, detection.crops, classification.evidence)
-                faces = await self._threads.do(work, Spent())
+                with self._metrics.stage("explain"):
+                    faces = await self._threads.do(work, Spent())
             queue_s, inference_s = classification.timings.queue_s, classification.timings.inference_s
         else:
             faces, version, queue_s, inference_s = (), await self.named(model), 0.0, 0.0
-        self._metrics.stage_duration.labels("classify").observe(time.perf_counter() - detected)
         for face in faces:
             self._metrics.expressions.labels(version.name, face.expression).inc()
-        timings = Timings(time.perf_counter() - started, detected - started, queue_s, inference_s)
+        timings = Timings(time.perf_counter() - started, detection_s, queue_s, inference_s)
         return Reading(detection.width, detection.height, faces, version, timings)
 
     async def models(self) -> tuple[Model, ...]:
@@ -88,9 +89,8 @@ class Pipeline:
         )
 
     async def _detected(self, image: bytes, *, whole_picture: bool, crop_px: int) -> Detection:
-        started = time.perf_counter()
-        detection = await self._detector.detect(image, whole_picture=whole_picture, crop_px=crop_px)
-        self._metrics.stage_duration.labels("detect").observe(time.perf_counter() - started)
+        with self._metrics.stage("detect"):
+            detection = await self._detector.detect(image, whole_picture=whole_picture, crop_px=crop_px)
         self._metrics.image_bytes.observe(len(image))
         self._metrics.faces.observe(len(detection.faces))
         calls.note(bytes=len(image), faces=len(detection.faces))

@@ -31,6 +31,9 @@ Run = Callable[[Tensors], Tensors]
 class Observer(Protocol):
     """Is told what happens, on the event loop, for the metrics; must neither block nor raise."""
 
+    def loaded(self, model: ModelVersion, load_s: float) -> None:
+        """A model can answer: it took so long to load and warm it up."""
+
     def queued(self, model: ModelVersion, rows: int) -> None:
         """So many rows wait for a batch now."""
 
@@ -39,6 +42,9 @@ class Observer(Protocol):
 
     def inferred(self, model: ModelVersion, rows: int, inference_s: float) -> None:
         """A batch ran."""
+
+    def broke(self, model: ModelVersion, reason: Kind) -> None:
+        """A batch failed; if it had several requests, each is tried alone."""
 
     def dropped(self, model: ModelVersion, reason: Kind) -> None:
         """A caller got no answer: QUEUE_FULL, DEADLINE_EXCEEDED, CANCELLED, UNAVAILABLE or NOT_READY."""
@@ -176,6 +182,7 @@ class Batcher:
             if any(len(array) != rows for array in outputs.values()):
                 raise ValueError(f"{rows} rows in, another number out")
         except Exception:
+            self._observer.broke(self._model, Kind.UNAVAILABLE)
             if len(batch) == 1:
                 self._fail(batch)
                 return

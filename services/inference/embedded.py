@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,7 +49,11 @@ class EmbeddedBackend:
         """See `Backend.start`; the event loop stays free meanwhile."""
         read = await asyncio.to_thread(read_repository, self._repository)
         specs = {name: spec for name, spec in read.items() if self._wanted(name)}
-        runs = {name: await asyncio.to_thread(_load, spec) for name, spec in specs.items()}
+        runs: dict[str, Run] = {}
+        for name, spec in specs.items():
+            started = time.perf_counter()
+            runs[name] = await asyncio.to_thread(_load, spec)
+            self._observer.loaded(spec.model, time.perf_counter() - started)
         for name, spec in specs.items():
             self._served[name] = _Served(spec, Batcher(spec.model, spec.batching, runs[name], self._observer))
         self._ready = True

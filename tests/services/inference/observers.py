@@ -16,6 +16,12 @@ class Ledger:
         self.waits_s: list[float] = []
         self.batches: list[tuple[int, float]] = []
         self.drops: Counter[Kind] = Counter()
+        self.broken: Counter[Kind] = Counter()
+        self.loads: list[ModelVersion] = []
+
+    def loaded(self, model: ModelVersion, load_s: float) -> None:
+        assert load_s > 0
+        self.loads.append(model)
 
     def queued(self, model: ModelVersion, rows: int) -> None:
         assert rows >= 0
@@ -26,6 +32,9 @@ class Ledger:
 
     def inferred(self, model: ModelVersion, rows: int, inference_s: float) -> None:
         self.batches.append((rows, inference_s))
+
+    def broke(self, model: ModelVersion, reason: Kind) -> None:
+        self.broken[reason] += 1
 
     def dropped(self, model: ModelVersion, reason: Kind) -> None:
         self.drops[reason] += 1

@@ -79,13 +79,16 @@ async def test_64_at_once_get_bit_for_bit_what_each_gets_alone(
 
 async def test_a_face_that_fails_fails_alone(tmp_path: Path) -> None:
     write_classifier(tmp_path, fault="fails on white")
-    async with serving(tmp_path) as backend:
+    ledger = Ledger()
+    async with serving(tmp_path, ledger) as backend:
+        assert ledger.loads == [backend.specs()[NAME].model]
         good, white = toy_faces(3), np.full((1, 112, 112, 3), 255, np.uint8)
         first, error, second = await asyncio.gather(
             ask(backend, good), refusal(backend, NAME, faces=white), ask(backend, good)
         )
         assert error.kind is Kind.UNAVAILABLE
         assert "onnx" not in error.detail.lower()
+        assert ledger.broken.keys() == {Kind.UNAVAILABLE}
         np.testing.assert_allclose(first.outputs["probabilities"], toy_probabilities(good), atol=1e-4)
         np.testing.assert_array_equal(first.outputs["probabilities"], second.outputs["probabilities"])
         assert backend.ready()
