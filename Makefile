@@ -3,19 +3,26 @@ PYTHON ?= python3
 BIN := .venv/bin
 TRAIN_BIN := .venv-train/bin
 CONFIG ?= training/configs/ferplus_backbone.toml
+BACKEND ?= embedded
+# nvidia-pytriton has a wheel for Linux on x86-64, and wants numpy 1, which ends with Python 3.12; elsewhere its tests skip
+TRITON_PYTHON ?= $(PYTHON)
+TRITON_HERE = $(shell $(TRITON_PYTHON) -c 'import platform, sys; print(".venv-triton/ready" * (sys.version_info < (3, 13) and (sys.platform, platform.machine()) == ("linux", "x86_64")))')
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help run test test-serving test-training lint proto bench train clean
+.PHONY: help run triton test test-serving test-training lint proto bench train clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 18
 
-run: .venv/serving ## start gateway, detection, classification and generation in one process
-	@exec $(BIN)/mien serve all
+run: .venv/serving $(if $(filter triton,$(BACKEND)),.venv-triton/ready) ## start everything in one process; BACKEND=triton: with Triton behind it
+	@exec $(BIN)/$(if $(filter triton,$(BACKEND)),python deploy/triton/together.py,mien serve all)
+
+triton: .venv-triton/ready ## start NVIDIA's Triton alone, on model_repository/ (ports 8000-8002)
+	@exec .venv-triton/bin/python deploy/triton/serve.py
 
 test: lint test-serving test-training ## install what the tests need and run them all
 
-test-serving: .venv/dev ## tests of everything but training, where torch cannot be imported
+test-serving: .venv/dev $(TRITON_HERE) ## tests of everything but training, where torch cannot be imported
 	$(BIN)/python -m pytest tests --ignore tests/training
 
 test-training: .venv-train/dev ## tests of training (torch)
@@ -39,7 +46,7 @@ train: .venv-train/dev ## train one configuration: make train CONFIG=training/co
 	$(TRAIN_BIN)/mien train $(CONFIG)
 
 clean: ## remove the virtual environments and caches (never runs/ or model_repository/)
-	rm -rf .venv .venv-train .mypy_cache .ruff_cache .pytest_cache .import_linter_cache *.egg-info
+	rm -rf .venv .venv-train .venv-triton .triton .mypy_cache .ruff_cache .pytest_cache .import_linter_cache *.egg-info
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Mien needs Python 3.11 or newer; set PYTHON=python3.12, say")'
@@ -59,4 +66,11 @@ clean: ## remove the virtual environments and caches (never runs/ or model_repos
 
 .venv-train/dev: pyproject.toml | .venv-train/bin/python
 	$(TRAIN_BIN)/pip install --quiet --editable '.[train,dev]'
+	@touch $@
+
+.venv-triton/ready: deploy/triton/requirements.txt
+	@test -n '$(TRITON_HERE)' || { echo 'Triton without a container needs Linux on x86-64 and Python 3.11 or 3.12: set TRITON_PYTHON.'; exit 1; }
+	test -x .venv-triton/bin/python || $(TRITON_PYTHON) -m venv .venv-triton
+	.venv-triton/bin/python -m pip install --quiet --requirement $<
+	.venv-triton/bin/python -m pip install --quiet --no-deps 'nvidia-pytriton>=0.7,<0.8'
 	@touch $@

@@ -1,4 +1,4 @@
-"""The composition root: the only place that reads settings and chooses implementations.
+"""The composition root: it reads the settings and wires what `choices` finds in them.
 
 `mien serve all` wires objects in one process; `mien serve gateway` (or another of them) runs one service
 and wires gRPC channels to the others. Nobody else can tell the difference.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import importlib.metadata
-import logging
 import math
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -19,6 +18,7 @@ import grpc
 from fastapi import APIRouter
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from services import choices
 from services.chassis import logs, rest, rpc, server
 from services.chassis.admission import Admission
 from services.chassis.streams import Streams
@@ -27,17 +27,12 @@ from services.chassis.uploads import FormLimits
 from services.chassis.windows import Window
 from services.classification import rest as classification_rest
 from services.classification import rpc as classification_rpc
-from services.classification.classifier import ROLE as EXPRESSION_CLASSIFIER
 from services.classification.classifier import ExpressionClassifier
 from services.detection import rest as detection_rest
 from services.detection import rpc as detection_rpc
-from services.detection.cascade import CascadeFinder
-from services.detection.detector import FaceDetector, Search
-from services.detection.finders import FinderSearch
+from services.detection.detector import FaceDetector
 from services.detection.landmarker import FaceLandmarker
-from services.detection.network import NetworkSearch
-from services.detection.roles import FACE_DETECTOR, FACE_LANDMARKER
-from services.detection.yunet import YuNetFinder
+from services.detection.roles import FACE_LANDMARKER
 from services.domain import Classifier, Detector, Generator
 from services.gateway import rest as gateway_rest
 from services.gateway import rpc as gateway_rpc
@@ -48,15 +43,12 @@ from services.gateway.pipeline import Pipeline
 from services.gateway.several import SeveralPhotos
 from services.generation import rest as generation_rest
 from services.generation import rpc as generation_rpc
-from services.generation.generator import EXPRESSION_GENERATOR, ExpressionGenerator
+from services.generation.generator import ExpressionGenerator
 from services.images import ImageLimits
 from services.inference.backend import Backend
-from services.inference.embedded import EmbeddedBackend
-from services.inference.repository import RepositoryError, has_version
 from services.metrics import Metrics
 from services.settings import Settings
 
-LOG = logging.getLogger("mien.app")
 ROLES = ("gateway", "detection", "classification", "generation")
 VERSION = importlib.metadata.version("mien")
 
@@ -175,8 +167,9 @@ async def serve(settings: Settings, roles: tuple[str, ...], announce: Callable[[
 
 def _detector(settings: Settings, limits: ImageLimits, backend: Backend, parts: Parts) -> Detector:
     threads = _threads(settings.detection_workers, "detection", parts)
-    landmarker = FaceLandmarker(backend, threads) if _installed(settings, FACE_LANDMARKER.name) else None
-    detector = FaceDetector(_search(settings, backend, threads, landmarker is not None), threads, limits, landmarker)
+    landmarker = FaceLandmarker(backend, threads) if choices.installed(settings, FACE_LANDMARKER.name) else None
+    search = choices.search(settings, backend, threads, landmarker is not None)
+    detector = FaceDetector(search, threads, limits, landmarker)
     parts.start.append(detector.warm)
     return detector
 
@@ -193,55 +186,10 @@ def _threads(workers: int, name: str, parts: Parts) -> Threads:
     return threads
 
 
-def _search(settings: Settings, backend: Backend, threads: Threads, second_look: bool) -> Search:
-    chosen = _chosen_detector(settings)
-    LOG.info("faces are found by: %s", chosen)
-    if chosen == "network":
-        return NetworkSearch(backend, threads, second_look)
-    if chosen == "cascade":
-        return FinderSearch(CascadeFinder, threads)
-    if settings.yunet_model is None:
-        raise OSError("MIEN_DETECTOR=yunet needs MIEN_YUNET_MODEL: name the file face_detection_yunet_2023mar.onnx.")
-    try:
-        return FinderSearch(partial(YuNetFinder, settings.yunet_model), threads)
-    except ValueError as error:  # the file that the deployer named is no YuNet network
-        raise OSError(f"MIEN_YUNET_MODEL: {error}") from error
-
-
-def _chosen_detector(settings: Settings) -> str:
-    """network, cascade or yunet."""
-    installed = _installed(settings, FACE_DETECTOR.name)
-    if settings.detector == "network" and not installed:
-        raise RepositoryError(
-            f"MIEN_DETECTOR=network needs a {FACE_DETECTOR.name} with a version folder in {settings.model_repository}."
-        )
-    if settings.detector != "auto":
-        return settings.detector
-    if settings.yunet_model is not None:
-        return "yunet"  # whoever names a file wants it used
-    return "network" if installed else "cascade"
-
-
-def _installed(settings: Settings, name: str) -> bool:
-    return has_version(settings.model_repository, name)
-
-
 def _backend(settings: Settings, metrics: Metrics, roles: tuple[str, ...], parts: Parts) -> Backend:
     """One for the process, with the models that its roles ask for; it is started only if there are any."""
-    names: set[str] = set()
-    if "detection" in roles:
-        names = {FACE_LANDMARKER.name} | ({FACE_DETECTOR.name} if _chosen_detector(settings) == "network" else set())
-        names = {name for name in names if _installed(settings, name)}
-    families = tuple(
-        family
-        for role, family in (("classification", EXPRESSION_CLASSIFIER), ("generation", EXPRESSION_GENERATOR.name))
-        if role in roles
-    )
-
-    def wanted(name: str) -> bool:
-        return name in names or name.startswith(families)
-
-    backend = EmbeddedBackend(settings.model_repository, metrics, wanted)
+    names, families = choices.models(settings, roles)
+    backend = choices.backend(settings, metrics, lambda name: name in names or name.startswith(families))
     if not names and not families:
         return backend
 

@@ -28,7 +28,7 @@ UNMATCHED = "unmatched"  # the method of every call to an address that there is 
 
 
 class Metrics:
-    """The process's registry and its instruments; also the batcher's observer (`inference.batcher.Observer`)."""
+    """The process's registry and its instruments; also the observer of batcher and Triton (`inference.*.Observer`)."""
 
     def __init__(self, version: str) -> None:
         registry = self.registry = CollectorRegistry()
@@ -118,7 +118,23 @@ class Metrics:
             registry=registry,
         )
         self.unanswered = Counter(
-            "mien_inference_dropped", "Requests that left the queue unanswered.", ["model", "reason"], registry=registry
+            "mien_inference_dropped",
+            "Requests that got no answer from a model.",
+            ["model", "reason"],
+            registry=registry,
+        )
+
+        # a distant backend, per model: is it there; its batches are counted by itself
+        self.backend_up = Gauge("mien_backend_up", "1 while the model can answer.", ["model"], registry=registry)
+        self.backend_duration = Histogram(
+            "mien_backend_duration_seconds",
+            "Time until a request's answer was back, its queueing included.",
+            ["model"],
+            buckets=_LATENCY_S,
+            registry=registry,
+        )
+        self.backend_retries = Counter(
+            "mien_backend_retries", "Requests that were lost and asked once more.", ["model"], registry=registry
         )
         self.backend_failures = Counter(
             "mien_backend_failures",
@@ -184,6 +200,16 @@ class Metrics:
         # there from the start: a counter that is born with its first failure has not grown, and no alert sees it
         self.backend_failures.labels(model.name, Kind.UNAVAILABLE.value)
         self.queued_rows.labels(model.name).set(0)
+
+    def returned(self, model: ModelVersion, seconds: float) -> None:
+        self.backend_duration.labels(model.name).observe(seconds)
+
+    def retried(self, model: ModelVersion) -> None:
+        self.backend_retries.labels(model.name).inc()
+
+    def available(self, model: ModelVersion, up: bool) -> None:
+        self.backend_up.labels(model.name).set(up)
+        self.backend_failures.labels(model.name, Kind.UNAVAILABLE.value)  # there from the start, see `loaded`
 
     def exposition(self) -> bytes:
         """The text that Prometheus scrapes."""

@@ -33,6 +33,10 @@ class Settings(BaseSettings):
     generation_address: str = Field("127.0.0.1:50054", description="host:port of generation's gRPC, if there is one")
 
     # models
+    backend: Literal["embedded", "triton"] = Field(
+        "embedded", description="who runs the models: this process, or the Triton at triton_address"
+    )
+    triton_address: str = Field("127.0.0.1:8001", description="host:port of Triton's gRPC")
     model_repository: Path = Field(_REPOSITORY, description="the model repository")
     default_classifier: str = Field("expression_classifier", description="who answers when a request names no model")
     detector: Literal["auto", "network", "cascade", "yunet"] = Field(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests import stack
+from tests import stack, triton_server
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -47,6 +47,13 @@ def toy_stack(toy_repository: Path) -> Iterator[stack.Stack]:
     """All services in one real process, with the tiny classifier."""
     with stack.running("all", model_repository=toy_repository, log_format="json") as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def triton(tmp_path_factory: pytest.TempPathFactory) -> Iterator[triton_server.Triton]:
+    """One real Triton for all tests, without a model: tests have it `serve` theirs."""
+    with triton_server.running(tmp_path_factory.mktemp("triton"), control="explicit") as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

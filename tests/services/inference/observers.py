@@ -1,4 +1,4 @@
-"""A batcher's observer that keeps a ledger."""
+"""An observer of batcher and Triton that keeps a ledger."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from services.errors import Kind
 
 
 class Ledger:
-    """What an `Observer` was told: rows queued now, waits, (rows, seconds) of batches, drops by reason."""
+    """What an `Observer` was told: rows queued now, waits, (rows, seconds) of batches, drops by reason; of Triton also
+    how many were answered and asked again, and which models can answer."""
 
     def __init__(self) -> None:
         self.rows = 0
@@ -18,6 +19,8 @@ class Ledger:
         self.drops: Counter[Kind] = Counter()
         self.broken: Counter[Kind] = Counter()
         self.loads: list[ModelVersion] = []
+        self.answers = self.retries = 0
+        self.up: dict[str, bool] = {}
 
     def loaded(self, model: ModelVersion, load_s: float) -> None:
         assert load_s > 0
@@ -38,3 +41,12 @@ class Ledger:
 
     def dropped(self, model: ModelVersion, reason: Kind) -> None:
         self.drops[reason] += 1
+
+    def returned(self, model: ModelVersion, seconds: float) -> None:
+        self.answers += 1
+
+    def retried(self, model: ModelVersion) -> None:
+        self.retries += 1
+
+    def available(self, model: ModelVersion, up: bool) -> None:
+        self.up[model.name] = up

@@ -48,7 +48,16 @@ input [ {{ name: "faces", data_type: TYPE_UINT8, dims: [ {side}, {side}, 3 ] }} 
 output [ {{ name: "probabilities", data_type: TYPE_FP32, dims: [ 7 ], label_filename: "labels.txt" }} ]
 dynamic_batching {{
   max_queue_delay_microseconds: {max_queue_delay_us}
-  default_queue_policy {{ max_queue_size: {max_queue_size} timeout_action: REJECT }}
+  default_queue_policy {{
+    max_queue_size: {max_queue_size} timeout_action: REJECT
+    default_timeout_microseconds: 600000000 allow_timeout_override: true
+  }}
+  priority_levels: 2
+  default_priority_level: 1
+  priority_queue_policy {{
+    key: 2
+    value {{ timeout_action: REJECT default_timeout_microseconds: 600000000 allow_timeout_override: true }}
+  }}
 }}
 instance_group [ {{ count: {instances}, kind: KIND_CPU }} ]
 parameters {{ key: "intra_op_thread_count" value: {{ string_value: "1" }} }}

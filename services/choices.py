@@ -1,0 +1,88 @@
+"""Which implementations the settings choose: who finds the faces, who runs the models. Called by `app` only."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from functools import partial
+
+from services.chassis.threads import Threads
+from services.classification.classifier import ROLE as EXPRESSION_CLASSIFIER
+from services.detection.cascade import CascadeFinder
+from services.detection.detector import Search
+from services.detection.finders import FinderSearch
+from services.detection.network import NetworkSearch
+from services.detection.roles import FACE_DETECTOR, FACE_LANDMARKER
+from services.detection.yunet import YuNetFinder
+from services.generation.generator import EXPRESSION_GENERATOR
+from services.inference.backend import Backend
+from services.inference.repository import RepositoryError, has_version
+from services.metrics import Metrics
+from services.settings import Settings
+
+LOG = logging.getLogger("mien.app")
+
+
+def backend(settings: Settings, metrics: Metrics, wanted: Callable[[str], bool]) -> Backend:
+    """Who runs the models that are wanted by name; only the chosen one's library is loaded."""
+    if settings.backend == "triton":
+        from services.inference.triton import TritonBackend
+
+        return TritonBackend(settings.triton_address, settings.model_repository, metrics, wanted)
+    from services.inference.embedded import EmbeddedBackend
+
+    return EmbeddedBackend(settings.model_repository, metrics, wanted)
+
+
+def models(settings: Settings, roles: tuple[str, ...]) -> tuple[set[str], tuple[str, ...]]:
+    """The entries that these roles need, by name, and those that they serve, by the beginning of the name."""
+    names: set[str] = set()
+    if "detection" in roles:
+        names = {FACE_LANDMARKER.name} | ({FACE_DETECTOR.name} if _chosen_detector(settings) == "network" else set())
+        names = {name for name in names if installed(settings, name)}
+    families = tuple(
+        family
+        for role, family in (("classification", EXPRESSION_CLASSIFIER), ("generation", EXPRESSION_GENERATOR.name))
+        if role in roles
+    )
+    return names, families
+
+
+def search(settings: Settings, backend: Backend, threads: Threads, second_look: bool) -> Search:
+    """Who finds the faces.
+
+    Raises:
+        OSError: the YuNet file is missing, or not one.
+        RepositoryError: a detector was chosen that is not installed.
+    """
+    chosen = _chosen_detector(settings)
+    LOG.info("faces are found by: %s", chosen)
+    if chosen == "network":
+        return NetworkSearch(backend, threads, second_look)
+    if chosen == "cascade":
+        return FinderSearch(CascadeFinder, threads)
+    if settings.yunet_model is None:
+        raise OSError("MIEN_DETECTOR=yunet needs MIEN_YUNET_MODEL: name the file face_detection_yunet_2023mar.onnx.")
+    try:
+        return FinderSearch(partial(YuNetFinder, settings.yunet_model), threads)
+    except ValueError as error:  # the file that the deployer named is no YuNet network
+        raise OSError(f"MIEN_YUNET_MODEL: {error}") from error
+
+
+def _chosen_detector(settings: Settings) -> str:
+    """network, cascade or yunet."""
+    network = installed(settings, FACE_DETECTOR.name)
+    if settings.detector == "network" and not network:
+        raise RepositoryError(
+            f"MIEN_DETECTOR=network needs a {FACE_DETECTOR.name} with a version folder in {settings.model_repository}."
+        )
+    if settings.detector != "auto":
+        return settings.detector
+    if settings.yunet_model is not None:
+        return "yunet"  # whoever names a file wants it used
+    return "network" if network else "cascade"
+
+
+def installed(settings: Settings, name: str) -> bool:
+    """Whether the repository has an entry of this name with a version."""
+    return has_version(settings.model_repository, name)

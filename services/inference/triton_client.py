@@ -1,0 +1,157 @@
+"""One Triton server, asked over gRPC: inference, whether it lives, what it serves, what its requests spent queueing.
+
+Speaks in specs, rows and verdicts; retries, deadlines and who may ask are `triton`'s. Make it inside a running loop.
+"""
+
+from __future__ import annotations
+
+from math import inf
+from typing import Any
+
+import numpy as np
+from tritonclient.grpc import InferInput, InferRequestedOutput, aio  # type: ignore[import-untyped, unused-ignore]
+from tritonclient.utils import (  # type: ignore[import-untyped, unused-ignore]
+    InferenceServerException,
+    np_to_triton_dtype,
+    triton_to_np_dtype,
+)
+
+from services import calls
+from services.inference.backend import ModelSpec, Tensor, Tensors
+from services.inference.repository import RepositoryError
+from services.inference.verdicts import RefusalError, Verdict, verdict
+
+_ALIVE_S, _ASK_S = 1.0, 5.0
+_PATIENT = 2  # the priority level that config.pbtxt has for those who let others go before
+_CHANNEL = [
+    ("grpc.max_send_message_length", -1),
+    ("grpc.max_receive_message_length", -1),
+    # a server that returns shall be found at once, not when a backoff of minutes ends
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 1000),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+]
+
+
+class TritonClient:
+    """The connection to the Triton at `address`, host:port of its gRPC."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self._client = aio.InferenceServerClient(address, channel_args=_CHANNEL)
+
+    async def infer(self, spec: ModelSpec, inputs: Tensors, left_s: float) -> tuple[Tensors, int]:
+        """The outputs for at most a batch of rows, and the version that gave them.
+
+        Args:
+            left_s: Triton drops the request from its queue when this has passed; inf: never.
+
+        Raises:
+            RefusalError: with what it means.
+        """
+        sent = []
+        for tensor in spec.inputs:
+            array = inputs[tensor.name]
+            one = InferInput(tensor.name, array.shape, np_to_triton_dtype(tensor.dtype))
+            sent.append(one.set_data_from_numpy(array))
+        try:
+            result = await self._client.infer(
+                spec.name,
+                sent,
+                outputs=[InferRequestedOutput(output.name) for output in spec.outputs],
+                request_id=calls.request_id(),
+                priority=_PATIENT if calls.patient() else 0,
+                timeout=max(1, int(left_s * 1e6)) if left_s < inf else None,
+                client_timeout=left_s if left_s < inf else None,
+            )
+            outputs = {output.name: result.as_numpy(output.name) for output in spec.outputs}
+        except InferenceServerException as error:
+            raise _refused(error) from None
+        except ValueError as error:  # a tensor that is not as large as it says
+            raise RefusalError(Verdict.FAILED, str(error)) from None
+        rows = len(inputs[spec.inputs[0].name])
+        if any(array is None or len(array) != rows for array in outputs.values()):
+            raise RefusalError(Verdict.FAILED, f"{rows} rows in, another number out")
+        return outputs, int(result.get_response().model_version)
+
+    async def probe(self, spec: ModelSpec, within_s: float) -> None:
+        """Ask the model about one row of zeros.
+
+        Raises:
+            RefusalError: it gave no answer.
+        """
+        rows = {one.name: np.zeros((1, *(max(1, dim) for dim in one.dims)), one.dtype) for one in spec.inputs}
+        await self.infer(spec, rows, within_s)
+
+    async def ready(self) -> bool:
+        """Whether the server has loaded all that it shall serve."""
+        try:
+            return bool(await self._client.is_server_ready(client_timeout=_ALIVE_S))
+        except InferenceServerException:
+            return False
+
+    async def alive(self) -> bool | None:
+        """Whether the server is there; None: it did not say in time."""
+        try:
+            return bool(await self._client.is_server_live(client_timeout=_ALIVE_S))
+        except InferenceServerException as error:
+            return None if _refused(error).verdict is Verdict.LATE else False
+
+    async def spent(self) -> dict[str, tuple[int, int]]:
+        """Nanoseconds that answered requests queued, and took in all, by model since the server started.
+
+        Raises:
+            RefusalError: it gave no answer.
+        """
+        try:
+            told = await self._client.get_inference_statistics(client_timeout=_ALIVE_S)
+        except InferenceServerException as error:
+            raise _refused(error) from None
+        sums: dict[str, tuple[int, int]] = {}
+        for one in told.model_stats:
+            queued, whole = sums.get(one.name, (0, 0))
+            sums[one.name] = (queued + one.inference_stats.queue.ns, whole + one.inference_stats.success.ns)
+        return sums
+
+    async def compare(self, spec: ModelSpec) -> None:
+        """Refuse a model that is not the one of the repository here.
+
+        Raises:
+            RepositoryError: the sentence says what differs.
+        """
+        try:
+            told = await self._client.get_model_metadata(spec.name, client_timeout=_ASK_S)
+            config = (await self._client.get_model_config(spec.name, client_timeout=_ASK_S)).config
+        except InferenceServerException as error:
+            raise RepositoryError(f"Triton at {self.address} does not serve {spec.name}: {error.message()}.") from None
+        if str(spec.version) not in told.versions:
+            raise RepositoryError(
+                f"Triton serves {spec.name} in version {', '.join(told.versions) or 'none'}, the repository here has "
+                f"{spec.version}: give both the same repository, then restart Triton."
+            )
+        if config.max_batch_size < spec.batching.max_batch_size:
+            raise RepositoryError(
+                f"Triton takes {config.max_batch_size} rows of {spec.name} at once, config.pbtxt here says "
+                f"{spec.batching.max_batch_size}: restart Triton on this repository."
+            )
+        for role, wanted, nodes in (("inputs", spec.inputs, told.inputs), ("outputs", spec.outputs, told.outputs)):
+            served = {node.name: _tensor(node) for node in nodes}
+            for tensor in wanted:
+                if served.get(tensor.name) != tensor:
+                    raise RepositoryError(
+                        f"Triton's {spec.name} has the {role} {', '.join(map(str, served.values()))}; config.pbtxt "
+                        f"here says {tensor}: restart Triton on this repository."
+                    )
+
+    async def close(self) -> None:
+        """Let the connection go."""
+        await self._client.close()
+
+
+def _refused(error: Any) -> RefusalError:
+    text = str(error.message())
+    return RefusalError(verdict(str(error.status()), text), text.partition("\n")[0])
+
+
+def _tensor(node: Any) -> Tensor:
+    return Tensor(node.name, np.dtype(triton_to_np_dtype(node.datatype)), tuple(node.shape[1:]))
