@@ -61,9 +61,14 @@ def free_ports(count: int) -> list[int]:
 
 @contextmanager
 def running(
-    role: str = "all", *, ready: bool = True, ready_within_s: float = 60.0, **settings: object
+    role: str = "all",
+    *,
+    ready: bool = True,
+    ready_within_s: float = 60.0,
+    module: str = "mien.cli",
+    **settings: object,
 ) -> Iterator[Stack]:
-    """Run `mien serve ROLE` with these settings (without MIEN_, any case) until the block ends."""
+    """Run `mien serve ROLE` with these settings (without MIEN_, any case) until the block ends; `module` is run."""
     ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
     chosen = {key.upper(): value for key, value in settings.items()}
     ports |= {key: int(str(chosen[key])) for key in ports if key in chosen}
@@ -73,7 +78,7 @@ def running(
         log = Path(folder) / "log"
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [sys.executable, "-m", "mien.cli", "serve", role], env=environment, stdout=output, stderr=output
+                [sys.executable, "-m", module, "serve", role], env=environment, stdout=output, stderr=output
             )
         stack = Stack(process, ports, log)
         try:

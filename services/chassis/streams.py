@@ -93,9 +93,7 @@ class Streams:
                     Kind.NOT_READY, "The service is stopping; send what has no answer yet again.", retry_after_s=1.0
                 )
         finally:
-            reading.cancel()
-            await asyncio.gather(reading, return_exceptions=True)
-            await stream.end()
+            await stream.end(reading)
 
 
 class _Stream:
@@ -155,14 +153,18 @@ class _Stream:
             self._count.labels(self._method.name, outcome.kind.value if failed else "ok").inc()
             self._duration.observe(time.monotonic() - begun.arrived)
 
-    async def end(self) -> None:
-        """Cancel what is still in work, and close the account."""
-        for task in self._working:
+    async def end(self, reading: asyncio.Task[bool]) -> None:
+        """Cancel what is still in work, and close the account.
+
+        All of it before anything is awaited: where an answer was being written, gRPC cancels this very task once more.
+        """
+        tasks = [reading, *self._working]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._working, return_exceptions=True)
         self._in_flight.dec(self._room.items)
         self._count.labels(self._method.name, Kind.CANCELLED.value).inc(self._room.items)
         calls.note(items=self._items, errors=self._errors)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _work(self, request: Request, arrived: float) -> Any:
         """The item's result, or the `MienError` that it has instead."""

@@ -141,7 +141,11 @@ class Backend(Protocol):
         """Whether callers can be answered: started, not closing, nothing broken."""
 
     def specs(self) -> Mapping[str, ModelSpec]:
-        """The models by name; empty before `start`."""
+        """The models by name.
+
+        Raises:
+            MienError: NOT_READY (starting or closing): that there is no such model, nobody can say yet.
+        """
 
     async def infer(self, model: str, inputs: Tensors, *, deadline_s: float | None) -> Inference:
         """Run rows through a model, batched with those of other callers; cancel the task to give up.

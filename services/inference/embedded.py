@@ -64,12 +64,12 @@ class EmbeddedBackend:
 
     def specs(self) -> Mapping[str, ModelSpec]:
         """See `Backend.specs`."""
+        self._check_ready()
         return MappingProxyType({name: served.spec for name, served in self._served.items()})
 
     async def infer(self, model: str, inputs: Tensors, *, deadline_s: float | None) -> Inference:
         """See `Backend.infer`."""
-        if not self._ready:
-            raise MienError(Kind.NOT_READY, "The models are not loaded; ask again later.")
+        self._check_ready()
         served = self._served.get(model)
         if served is None:
             raise MienError(
@@ -83,6 +83,10 @@ class EmbeddedBackend:
         self._ready = False
         await asyncio.gather(*(served.batcher.close() for served in self._served.values()))
         self._served.clear()
+
+    def _check_ready(self) -> None:
+        if not self._ready:
+            raise MienError(Kind.NOT_READY, "The models are not loaded; ask again later.")
 
 
 def _load(spec: ModelSpec) -> Run:

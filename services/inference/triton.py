@@ -123,12 +123,12 @@ class TritonBackend:
 
     def specs(self) -> Mapping[str, ModelSpec]:
         """See `Backend.specs`."""
+        self._check_ready()
         return MappingProxyType(self._specs)
 
     async def infer(self, model: str, inputs: Tensors, *, deadline_s: float | None) -> Inference:
         """See `Backend.infer`; fails at once while the model cannot answer."""
-        if not self._ready:
-            raise MienError(Kind.NOT_READY, "The models are not loaded; ask again later.")
+        self._check_ready()
         spec = self._specs.get(model)
         if spec is None:
             raise MienError(
@@ -160,6 +160,10 @@ class TritonBackend:
         if self._client:
             await self._client.close()
         self._specs = {}
+
+    def _check_ready(self) -> None:
+        if not self._ready:
+            raise MienError(Kind.NOT_READY, "The models are not loaded; ask again later.")
 
     async def _answer(self, spec: ModelSpec, inputs: Tensors, deadline_s: float | None) -> Inference:
         now = asyncio.get_running_loop().time

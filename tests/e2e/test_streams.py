@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import re
 import signal
+import threading
+import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
@@ -15,6 +18,7 @@ from PIL import Image
 from mien import AsyncClient, CallError, Client
 from tests.conftest import encoded
 from tests.e2e.generating import EMPTY, PICTURE
+from tests.load.watch import answered, figure
 from tests.services.detection.faces import drawn_face
 from tests.stack import Stack, running
 
@@ -91,3 +95,58 @@ def test_a_process_that_is_told_to_stop_ends_its_streams_and_then_itself(toy_rep
         assert [outcome.id for outcome in outcomes] == [str(number) for number in range(len(outcomes))]
         assert all(outcome.result for outcome in outcomes)
         assert process.process.wait(120) == 0
+
+
+def test_a_process_that_is_told_to_stop_answers_every_item_that_it_has_taken(toy_repository: Path) -> None:
+    large = encoded(Image.linear_gradient("L").resize((4000, 3000)).convert("RGB"))  # takes a while to read
+    names, at_signal, over = [str(number) for number in range(24)], [], threading.Event()
+    with running("all", model_repository=toy_repository, drain_s=0, ready_within_s=240) as process:
+
+        def items() -> Iterator[tuple[str, bytes]]:
+            for name in names:
+                yield name, large
+            while (left := figure(process, "mien_stream_items_in_flight")) + answered(process) < len(names):
+                time.sleep(0.01)
+            at_signal.append(left)
+            process.process.send_signal(signal.SIGTERM)
+            over.wait(120)
+
+        outcomes = []
+        with Client(process.address()) as client, pytest.raises(CallError) as caught:
+            for outcome in client.classify_stream(items()):
+                outcomes.append(outcome)
+        over.set()
+        assert at_signal[0] > 0
+        assert [outcome.id for outcome in outcomes if outcome.result] == names
+        assert (caught.value.code, caught.value.retryable) == ("not_ready", True)
+        assert process.process.wait(120) == 0
+
+
+def test_streams_through_four_processes_say_what_one_process_says(
+    generating_repository: Path, generating_stack: Stack
+) -> None:
+    settings = {"model_repository": generating_repository, "ready_within_s": 240}
+    pictures = [("one", PICTURE), ("none", EMPTY), ("bad", b"no picture"), ("again", PICTURE)]
+    with ExitStack() as stack:
+        addresses = {}
+        for name in ("detection", "classification", "generation"):
+            addresses[f"{name}_address"] = stack.enter_context(running(name, **settings)).address(name)
+        gateway = stack.enter_context(running("gateway", **settings, **addresses))
+        told = []
+        for process in (generating_stack, gateway):
+            with Client(process.address(), timeout_s=60) as client:
+                read = list(client.classify_stream(pictures))
+                made = list(client.generate_stream(pictures, expression="happiness", jpeg=True))
+            told.append(
+                [
+                    [
+                        (item.id, item.result and list(item.result.faces), item.error and item.error.code)
+                        for item in read
+                    ],
+                    [(item.id, item.result and item.result.image, item.error and item.error.code) for item in made],
+                ]
+            )
+        assert told[0] == told[1]
+        assert [code for _, _, code in told[1][0]] == [None, None, "not_an_image", None]
+        assert told[1][0][0][1]
+        assert [code for _, _, code in told[1][1]] == [None, "no_face", "not_an_image", None]

@@ -27,7 +27,7 @@ from rich.console import Console
 from services.inference.repository import read_repository
 from tests.conftest import encoded, statue
 from tests.load import generation as generation_bench
-from tests.load.bare import BarePipeline
+from tests.load.bare import BarePipeline, best
 from tests.load.callers import ask
 from tests.stack import running
 
@@ -65,12 +65,11 @@ def measure(repository: Path, rounds: int, requests: int) -> Result:
         together = stack.enter_context(running("all"))
         url = together.url() + "/v1/classify"
         ask(url, photo, 8, 40)
-        settings = [BarePipeline(repository, 2, 1), BarePipeline(repository, 1, 2)]
-        bare = min(settings, key=lambda one: one.run(data, requests // 2)[0])
+        bare = best(repository, [data] * (requests // 2))
         SAY.print(f"bare pipeline: {bare.threads} threads x {bare.intra} in the model")
         ratios, bares, gateways, latencies = [], [], [], []
         for number in range(rounds):
-            alone, _ = bare.run(data, requests)
+            alone, _ = bare.run([data] * requests)
             served, seconds = ask(url, photo, 8, requests)
             bares.append(requests / alone)
             gateways.append(requests / served)
@@ -93,7 +92,7 @@ def measure(repository: Path, rounds: int, requests: int) -> Result:
         single = BarePipeline(repository, 1, 1)
         alone_s, together_s, apart_s = [], [], []
         for _ in range(rounds):
-            alone_s += single.run(data, 40)[1]
+            alone_s += single.run([data] * 40)[1]
             together_s += ask(url, photo, 1, 40)[1]
             apart_s += ask(apart.url() + "/v1/classify", photo, 1, 40)[1]
     return Result(

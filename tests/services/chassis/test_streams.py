@@ -81,6 +81,18 @@ async def test_a_client_that_never_reads_is_not_worked_for() -> None:
         writing.cancel()
 
 
+async def test_a_caller_who_never_read_and_hangs_up_leaves_nothing_in_flight() -> None:
+    async with serving(items=3) as served, stub_of(served) as stub:
+        call = served.stream(stub)
+        writing = asyncio.create_task(sent(call, (item(size, "large") for size in range(1, 31))))
+        await still(lambda: len(served.toy.begun))
+        held = served.in_flight()
+        call.cancel()
+        await until(lambda: served.in_flight() == 0)
+        assert served.counted("cancelled") == held > 0
+        writing.cancel()
+
+
 async def test_the_window_counts_bytes_too() -> None:
     async with serving(items=8, bytes=1000) as served, stub_of(served) as stub:
         call = served.stream(stub)

@@ -139,7 +139,9 @@ async def test_it_is_ready_from_start_to_close_and_finishes_what_is_in_flight(tm
     write_classifier(tmp_path, fault="slow", instances=1)
     backend = make(tmp_path, Ledger())
     assert not backend.ready()
-    assert backend.specs() == {}
+    with pytest.raises(MienError) as early:  # not that there are none: nobody can say yet
+        backend.specs()
+    assert early.value.kind is Kind.NOT_READY
     assert (await refusal(backend, NAME, faces=toy_faces(1))).kind is Kind.NOT_READY
     await backend.start()
     assert backend.ready()

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from services.classification.classifier import ExpressionClassifier
 from services.errors import Kind, MienError
 from services.inference.embedded import EmbeddedBackend
 from services.inference.repository import RepositoryError
@@ -37,6 +38,19 @@ async def test_a_load_and_a_batch_that_fails_are_told(tmp_path: Path) -> None:
     with pytest.raises(MienError):
         await backend.infer(NAME, {"faces": np.full((1, 112, 112, 3), 255, np.uint8)}, deadline_s=30)
     assert ledger.broken.keys() == {Kind.UNAVAILABLE}
+    await backend.close()
+
+
+async def test_who_asks_before_the_models_are_loaded_is_told_later_and_not_that_there_are_none(tmp_path: Path) -> None:
+    write_classifier(tmp_path)
+    backend = EmbeddedBackend(tmp_path, Ledger())
+    classifier = ExpressionClassifier(backend)
+    for early in (classifier.models(), classifier.classify(toy_faces(1))):
+        with pytest.raises(MienError) as caught:
+            await early
+        assert caught.value.kind is Kind.NOT_READY
+    await backend.start()
+    assert [model.model.name for model in await classifier.models()] == [NAME]
     await backend.close()
 
 
