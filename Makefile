@@ -9,7 +9,7 @@ TRITON_PYTHON ?= $(PYTHON)
 TRITON_HERE = $(shell $(TRITON_PYTHON) -c 'import platform, sys; print(".venv-triton/ready" * (sys.version_info < (3, 13) and (sys.platform, platform.machine()) == ("linux", "x86_64")))')
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help run triton test test-serving test-training lint proto bench train clean
+.PHONY: help run triton cluster test test-serving test-training lint proto bench lock train clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 18
@@ -19,6 +19,9 @@ run: .venv/serving $(if $(filter triton,$(BACKEND)),.venv-triton/ready) ## start
 
 triton: .venv-triton/ready ## start NVIDIA's Triton alone, on model_repository/ (ports 8000-8002)
 	@exec .venv-triton/bin/python deploy/triton/serve.py
+
+cluster: .venv/serving ## start the four services as processes of their own: make cluster WITH='--triton --prometheus'
+	@exec $(BIN)/python -m deploy.local $(WITH)
 
 test: lint test-serving test-training ## install what the tests need and run them all
 
@@ -41,6 +44,16 @@ proto: .venv/dev ## generate mien/v1 from proto/
 
 bench: .venv/dev ## measure the gateway against the in-process pipeline; writes the README's figures
 	$(BIN)/python -m tests.load.bench --write README.md
+
+# The images' packages, to the byte: the newest that pyproject.toml allows, for the images' Python.
+LOCK := $(BIN)/uv pip compile --quiet --no-config --index-url https://pypi.org/simple --generate-hashes --upgrade \
+	--python-version 3.11 --python-platform x86_64-manylinux_2_28 --custom-compile-command 'make lock'
+LOCKS := deploy/requirements
+lock: .venv/dev ## write deploy/requirements/*.txt, the images' packages with their hashes
+	$(LOCK) pyproject.toml --extra cpu -o $(LOCKS)/serve.txt
+	$(LOCK) pyproject.toml $(LOCKS)/serve-gpu.in --extra gpu -o $(LOCKS)/serve-gpu.txt
+	$(LOCK) pyproject.toml --extra train -o $(LOCKS)/train.txt
+	$(LOCK) $(LOCKS)/build.in -o $(LOCKS)/build.txt
 
 train: .venv-train/dev ## train one configuration: make train CONFIG=training/configs/ferplus_backbone.toml
 	$(TRAIN_BIN)/mien train $(CONFIG)

@@ -16,10 +16,9 @@ from functools import partial
 
 import grpc
 from fastapi import APIRouter
-from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from services import choices
-from services.chassis import logs, rest, rpc, server
+from services.chassis import channels, logs, rest, rpc, server
 from services.chassis.admission import Admission
 from services.chassis.streams import Streams
 from services.chassis.threads import Threads
@@ -80,13 +79,13 @@ def wire(settings: Settings, roles: tuple[str, ...], lifecycle: server.Lifecycle
     elif "gateway" in roles:
         channel = _channel(settings.detection_address, settings, parts)
         detector = detection_rpc.RemoteDetector(channel)
-        parts.ready["detection"] = partial(_serving, channel)
+        parts.ready["detection"] = partial(channels.serves, channel)
     if "classification" in roles:
         classifier = ExpressionClassifier(backend, settings.default_classifier)
     elif "gateway" in roles:
         channel = _channel(settings.classification_address, settings, parts)
         classifier = classification_rpc.RemoteClassifier(channel)
-        parts.ready["classification"] = partial(_serving, channel)
+        parts.ready["classification"] = partial(channels.serves, channel)
     if "generation" in roles:
         generator = _generator(backend, parts)
     elif "gateway" in roles:
@@ -248,21 +247,9 @@ def _service(
 
 
 def _channel(address: str, settings: Settings, parts: Parts) -> grpc.aio.Channel:
-    size = _max_message_bytes(settings)
-    channel = grpc.aio.insecure_channel(
-        address, options=[("grpc.max_receive_message_length", size), ("grpc.max_send_message_length", size)]
-    )
+    channel = channels.connect(address, _max_message_bytes(settings))
     parts.close.append(channel.close)
     return channel
-
-
-async def _serving(channel: grpc.aio.Channel) -> bool:
-    """Whether the service at the other end says that it serves."""
-    try:
-        reply = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=1.0)
-    except grpc.aio.AioRpcError:
-        return False
-    return bool(reply.status == health_pb2.HealthCheckResponse.SERVING)
 
 
 def _form_limits(settings: Settings) -> FormLimits:

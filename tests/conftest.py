@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
@@ -44,7 +45,10 @@ def toy_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def toy_stack(toy_repository: Path) -> Iterator[stack.Stack]:
-    """All services in one real process, with the tiny classifier."""
+    """All services in one real process, with the tiny classifier; or those at MIEN_TEST_PORT (containers, say)."""
+    if port := os.environ.get("MIEN_TEST_PORT"):
+        yield stack.elsewhere(int(port))
+        return
     with stack.running("all", model_repository=toy_repository, log_format="json") as running:
         yield running
 

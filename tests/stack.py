@@ -30,7 +30,7 @@ PORTS = (
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """A running process. `ports` by the setting's name, without MIEN_."""
+    """A running process. `ports` by the setting's name, without MIEN_. One from `elsewhere` has no process here."""
 
     process: subprocess.Popen[bytes]
     ports: Mapping[str, int]
@@ -57,6 +57,15 @@ def free_ports(count: int) -> list[int]:
     for one in sockets:
         one.close()
     return ports
+
+
+def elsewhere(port: int) -> Stack:
+    """A stack that somebody else started, on PORT to PORT+7 as `deploy/build_without_docker.sh up PORT` lays them."""
+    services = ("GATEWAY", "DETECTION", "CLASSIFICATION", "GENERATION")
+    rest = {f"{service}_REST_PORT": port + number for number, service in enumerate(services)}
+    rpc = {f"{service}_RPC_PORT": port + 4 + number for number, service in enumerate(services)}
+    nothing = subprocess.Popen([sys.executable, "-c", ""])
+    return Stack(nothing, rest | rpc, Path(os.devnull))
 
 
 @contextmanager

@@ -27,6 +27,7 @@ LOG = logging.getLogger("mien.server")
 _GRACE_S = 30.0  # the longest that calls in flight are waited for at the end
 _ENVELOPE_BYTES = 4096  # what a stream adds to an answer that is as large as may be
 _PING_MS = 60_000  # a caller whose machine is gone would hold its stream for ever
+_CONNECTION_MS = 300_000  # then a caller connects anew and finds processes that were added; calls begun are finished
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +168,7 @@ async def _start_rpc(
             ("grpc.max_receive_message_length", max_message_bytes),
             ("grpc.max_send_message_length", max_message_bytes + _ENVELOPE_BYTES),
             ("grpc.keepalive_time_ms", _PING_MS),
+            ("grpc.max_connection_age_ms", _CONNECTION_MS),
             ("grpc.so_reuseport", 0),
         ],
     )
