@@ -121,9 +121,9 @@ def test_8_bits_stay_close_and_depend_on_no_other_row(
     gate.admit(small, contract, None, export.sane, export.GATE_UNITS)
     exact, quantised = (predict(of_file(path), split.validation) for path in (exported, small))
     assert np.abs(exact - quantised).mean() < 0.03
-    assert small.stat().st_size < 0.6 * exported.stat().st_size
+    assert small.stat().st_size < 0.7 * exported.stat().st_size
     floats = [item for item in onnx.load(small).graph.initializer if item.data_type == onnx.TensorProto.FLOAT]
-    assert any(list(item.dims) == [7, 1, 1] for item in floats), "the last layer stays float32"
+    assert any(list(item.dims) == [7, 1] for item in floats), "the last layer stays float32"
     weights = [item for item in onnx.load(small).graph.initializer if item.data_type == onnx.TensorProto.INT8]
     assert max(np.abs(onnx.numpy_helper.to_array(item)).max() for item in weights) <= 64, "7 bits, so no saturation"
 

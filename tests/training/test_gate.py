@@ -22,6 +22,13 @@ def test_a_good_graph_passes(exported: Path, served: nn.Module, contract: gate.C
     gate.admit(exported, contract, answers_of(served), sane, GATE_UNITS)
 
 
+def test_a_face_has_the_same_bits_alone_and_in_any_batch(exported: Path, contract: gate.Contract) -> None:
+    model, faces = gate.of_file(exported), gate.images(contract)
+    alone = [model(face[None]) for face in faces]
+    for name, together in model(faces).items():
+        assert np.array_equal(np.concatenate([answer[name] for answer in alone]), together), name
+
+
 def test_the_contract_is_read_from_the_configuration_that_is_served(contract: gate.Contract) -> None:
     assert str(contract.inputs[0]) == "faces UINT8 [112, 112, 3]"
     assert str(contract.outputs[0]) == "probabilities FLOAT [7]"
@@ -113,8 +120,8 @@ def test_a_graph_that_is_not_the_trained_network_is_refused(
 
 def test_answers_that_are_no_probabilities_are_refused(exported: Path, contract: gate.Contract, tmp_path: Path) -> None:
     def spoil(graph: onnx.GraphProto) -> None:
-        bias = next(item for item in graph.initializer if list(item.dims) == [7, 1, 1])
-        bias.CopyFrom(numpy_helper.from_array(np.full((7, 1, 1), np.nan, np.float32), bias.name))
+        bias = next(item for item in graph.initializer if list(item.dims) == [7, 1])
+        bias.CopyFrom(numpy_helper.from_array(np.full((7, 1), np.nan, np.float32), bias.name))
 
     with pytest.raises(gate.GateError, match="not finite"):
         gate.admit(edited(exported, tmp_path, spoil), contract, None, sane, GATE_UNITS)

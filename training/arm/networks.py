@@ -169,23 +169,30 @@ class _Head(nn.Module):
 
 
 class CellwiseLinear(nn.Module):
-    """A linear layer on every cell of a map by itself: [B, C, h, w] → [B, K, h, w]; each cell may have its own weights.
+    """A linear layer on every cell of a map by itself: [B, C, h, w] → [B, K, L], L = h * w cells row by row, with
+    weights `weight_KLC` of each cell.
 
-    It is written as sums of products along a row: matrix products choose their order of addition by the number of rows,
-    and the last bits of one face's answer would depend on how many strangers share its batch.
+    It is written as sums of products along the last axis, and cells are brought there by an index: matrix products, and
+    sums along another axis, choose their order of addition by the number of rows, so the last bits of one face's answer
+    would depend on how many strangers share its batch; onnxruntime moves a transpose behind a sum.
     """
 
-    def __init__(self, weight_KChw: Tensor, bias_K: Tensor) -> None:
+    def __init__(self, weight_KLC: Tensor, bias_K: Tensor) -> None:
         super().__init__()
-        self.weight, self.bias = nn.Parameter(weight_KChw.detach()), nn.Parameter(bias_K.detach()[:, None, None])
+        self.weight, self.bias = nn.Parameter(weight_KLC.detach().flatten(1)), nn.Parameter(bias_K.detach()[:, None])
+        self.cells, self.channels = weight_KLC.shape[1:]
+        index = torch.arange(self.cells * self.channels)
+        self.register_buffer("by_cell", index.reshape(self.channels, self.cells).T.flatten())
 
     def forward(self, x_BChw: Tensor) -> Tensor:
-        return (x_BChw.unsqueeze(1) * self.weight).sum(2) + self.bias
+        x_BF = x_BChw.flatten(1)[:, self.by_cell]
+        products_BKLC = (x_BF.unsqueeze(1) * self.weight).unflatten(2, (self.cells, self.channels))
+        return products_BKLC.sum(3) + self.bias
 
 
 class Evidence(nn.Module):
     """A classifier with a linear head, written as what each cell of its last maps says: luma [B, 1, H, W] → evidence
-    [B, K, h, w], whose sum over the cells is the logits.
+    [B, K, h, w], whose sum over the cells is the logits, less the mean of a row's.
 
     That is exact, not an estimate: the head of `FoldedARM` is affine in the maps; average pooling with one linear layer
     is the same with weights that all cells share (class activation mapping, Zhou et al., CVPR 2016). The bias is spread
@@ -194,16 +201,19 @@ class Evidence(nn.Module):
 
     def __init__(self, classifier: nn.Module, face_px: int = FACE_PX) -> None:
         super().__init__()
-        side = (face_px + 31) // 32
-        self.cells = side * side
+        self.side = (face_px + 31) // 32
+        cells = self.side**2
         self.backbone = classifier.backbone
         fc: nn.Linear = classifier.fc  # type: ignore[assignment]
         pooled = fc.in_features == 512
-        weight_KF = fc.weight if pooled else fc.weight * self.cells
-        self.fc = CellwiseLinear(weight_KF.unflatten(1, (512, 1, 1) if pooled else (512, side, side)), fc.bias)
+        weight_KCL = (
+            (fc.weight / cells)[..., None].expand(-1, -1, cells) if pooled else fc.weight.unflatten(1, (512, cells))
+        )
+        weight_KLC, bias_K = weight_KCL.transpose(1, 2), fc.bias / cells
+        self.fc = CellwiseLinear(weight_KLC - weight_KLC.mean(0), bias_K - bias_K.mean())
 
     def forward(self, luma_B1HW: Tensor) -> Tensor:
-        return self.fc(self.backbone(luma_B1HW)) / self.cells
+        return self.fc(self.backbone(luma_B1HW)).unflatten(2, (self.side, self.side))
 
 
 class ServedClassifier(nn.Module):
@@ -229,8 +239,7 @@ class ServedClassifier(nn.Module):
         luma_B1HW = (image_BHWC.float() * self.luma_weights).sum(-1).unsqueeze(1)
         both_2BKhw = self.classifier(torch.cat([luma_B1HW, luma_B1HW.flip(3)])).unflatten(0, (2, -1))
         evidence_BKhw = (both_2BKhw[0] + both_2BKhw[1].flip(3)) / (2 * self.temperature)
-        evidence_BKhw = evidence_BKhw - evidence_BKhw.mean(1, keepdim=True)
-        return torch.softmax(evidence_BKhw.sum((2, 3)), dim=1), evidence_BKhw
+        return torch.softmax(evidence_BKhw.flatten(2).sum(2), dim=1), evidence_BKhw
 
 
 def build(method: str, dropout: float = 0.0) -> nn.Module:
