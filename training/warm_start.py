@@ -25,9 +25,8 @@ def start_from(network: nn.Module, init: Path, example: Callable[[], Tensor]) ->
     """Take over the weights of a run (`best.pt`) or of an exported model (`model.onnx`, not its 8-bit form).
 
     From the same method all weights are taken, else those of its backbone; of an exported classifier's head, which is
-    folded, none. An export's batch norms are folded into its
-    convolutions; they are unfolded again with the statistics of `example()`, a batch of inputs, so that the network
-    answers as the export does and its norms move on from there.
+    folded, none. An export's batch norms are folded into its convolutions; they are unfolded again with the statistics
+    of `example()`, a batch of inputs, so that the network answers as the export does and its norms move on from there.
 
     Raises:
         FileNotFoundError: nothing at `init`. ValueError: not a network of this kind.
