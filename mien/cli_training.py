@@ -1,4 +1,4 @@
-"""The verbs of whoever trains: `mien train`, `evaluate`, `export`, `compare`, `gan18k` and `clay`.
+"""The verbs of whoever trains: `mien train`, `evaluate`, `export`, `compare`, `gan18k`, `experiment` and `clay`.
 
 They need the `train` extra. Everything of `training` is imported when a verb is called, so that this module can be
 registered where torch is not installed. What a person can put right (a wrong path, a wrong key, a graph that fails
@@ -152,6 +152,9 @@ def gan18k(
     step: Annotated[list[float] | None, typer.Option(help="Again for each: how far to go; default .4, .6, .8.")] = None,
     sources: Annotated[int, typer.Option(min=0, help="At most so many faces, spread over the corpus; 0: all.")] = 0,
     seed: Annotated[int, typer.Option(help="Of the draws.")] = 1,
+    references: Annotated[
+        int, typer.Option(min=0, help="Draws that all faces share, one face after the other; 0: each set has its own.")
+    ] = 0,
     models: Annotated[Path, typer.Option(help="The model repository.")] = Path("model_repository"),
 ) -> None:
     """Put seven expressions on neutral faces: a labelled set for training; the same command again continues it."""
@@ -169,7 +172,7 @@ def gan18k(
     generator, landmarker, detector = files = tuple(newest(models / role) for role in roles)
     reads = gate.of_file(landmarker)
     found = reader.read(faces, gate.of_file(detector), reads, sources)
-    recipe = making.recipe(found, files, sets, tuple(step or making.STEPS), seed)
+    recipe = making.recipe(found, files, sets, tuple(step or making.STEPS), seed, references)
     began, first = time.monotonic(), None
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console) as progress:
@@ -180,6 +183,28 @@ def gan18k(
     made = (sets - (first or 0)) * len(recipe.steps) * 7
     console.print((to.expanduser() / "statistics.md").read_text(), markup=False, highlight=False)
     console.print(f"{made / (time.monotonic() - began):.1f} places a second; see {to}/sheet.png", highlight=False)
+
+
+@app.command()
+@friendly
+def experiment(
+    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Experiments (docs/experiments.md), or all.")],
+    to: Annotated[Path, typer.Option(help="The results' folder; what is there and unchanged is kept.")],
+    config: Annotated[Path, typer.Option(help="training/configs/experiments_*.toml.")] = Path(
+        "training/configs/experiments_small.toml"
+    ),
+    into: Annotated[
+        Path | None, typer.Option(help="A Markdown file that gets the results between its markers.")
+    ] = None,
+) -> None:
+    """Run the paper's experiments, our numbers beside the paper's; the same command again continues."""
+    from training.experiments import run, settings
+
+    def tell(line: str) -> None:
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+    page = run.run(names, settings.load(config), to, into, tell)
+    console.print(f"See {page}", highlight=False)
 
 
 @clay.command()

@@ -39,11 +39,14 @@ class Data:
 class Model:
     """`method`: arm or resnet18 (expressions), fcos (face detector), shape (landmarker) or ganimation (expressions put
     on faces). `init`: what to start from ('' = from scratch): another run's checkpoint or an exported model, see
-    `training/warm_start.py`; ganimation takes a checkpoint only."""
+    `training/warm_start.py`; ganimation takes a checkpoint only. `width`, `stride`: of the classifiers' backbone, see
+    `training/arm/networks.py`; only 64 and 32 are ResNet-18 and can be exported."""
 
     method: str = "arm"
     dropout: float = 0.0
     init: str = ""
+    width: int = 64
+    stride: int = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,14 +125,19 @@ def load(path: Path) -> Config:
 
 
 def from_dict(values: dict[str, Any]) -> Config:
-    return _build(Config, values, "configuration")
+    return build(Config, values, "configuration")
 
 
 def as_dict(config: Config) -> dict[str, Any]:
     return dataclasses.asdict(config)
 
 
-def _build(kind: Any, values: dict[str, Any], where: str) -> Any:
+def build(kind: Any, values: dict[str, Any], where: str) -> Any:
+    """A dataclass from a table of values; its fields may be dataclasses, and are tables then.
+
+    Raises:
+        ValueError: an unknown key or a value of the wrong type, named with `where`.
+    """
     hints = get_type_hints(kind)
     unknown = sorted(set(values) - set(hints))
     if unknown:
@@ -138,7 +146,7 @@ def _build(kind: Any, values: dict[str, Any], where: str) -> Any:
     for key, value in values.items():
         hint = hints[key]
         if dataclasses.is_dataclass(hint):
-            built[key] = _build(hint, value, key)
+            built[key] = build(hint, value, key)
         elif hint in (tuple[float, ...], tuple[str, ...]):
             kind_of_item = get_args(hint)[0]
             built[key] = tuple(kind_of_item(item) for item in (value if isinstance(value, (list, tuple)) else [value]))

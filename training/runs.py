@@ -35,7 +35,8 @@ def open_run(folder: Path) -> Run:
         raise FileNotFoundError(f"no run in {folder}: train its configuration first (mien train CONFIG)")
     config = from_dict(json.loads(record.read_text()))
     best = checkpoint.load(folder / "best.pt")
-    network = networks.build(config.model.method, config.model.dropout)
+    model = config.model
+    network = networks.build(model.method, model.dropout, config.train.face_px, model.width, model.stride)
     network.load_state_dict(best["weights"], strict=True)
     return Run(folder, config, network.eval(), best["scores"])
 

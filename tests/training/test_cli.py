@@ -15,14 +15,15 @@ from tests.training.conftest import ROOT
 from tests.training.tiny_run import patterned
 from training.clay.settings import load as load_clay
 from training.config import load
+from training.experiments.settings import load as load_experiments
 
 CONFIGS = sorted((ROOT / "training" / "configs").glob("*.toml"))
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_every_configuration_loads(path: Path) -> None:
-    is_corpus = path.stem.startswith("clay_")
-    assert (load_clay(path) if is_corpus else load(path)).name == path.stem
+    readers = {"clay": load_clay, "experiments": load_experiments}
+    assert readers.get(path.stem.partition("_")[0], load)(path).name == path.stem
 
 
 def test_the_published_recipe_is_the_paper_s() -> None:
@@ -49,6 +50,7 @@ def call(*words: str) -> tuple[int, str]:
         (["evaluate"], "name a configuration"),
         (["evaluate", "--model", "nowhere.onnx"], "name the configuration too"),
         (["compare", "nowhere"], "no report in nowhere"),
+        (["experiment", "all", "--to", "made", "--config", "nowhere.toml"], "nowhere.toml"),
         (["gan18k", "faces", "--to", "made", "--models", "nowhere"], "no model in nowhere/expression_generator"),
     ],
 )

@@ -79,6 +79,12 @@ def test_rafdb_labels_are_mapped_by_name_and_its_test_rows_never_read(raf: Path)
     assert [EXPRESSIONS[at] for at in labels] == [rafdb.LABELS[number] for number in ids]
 
 
+def test_rafdb_s_test_rows_are_read_when_they_are_asked_for_alone(raf: Path) -> None:
+    table = rafdb.test(raf)
+    assert table.faces.shape == (60, 100, 100)
+    assert table.faces.min() == 200, "a training picture was read"
+
+
 def test_rafdb_says_what_is_missing(raf: Path, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="list_patition_label"):
         rafdb.read(tmp_path / "nothing")

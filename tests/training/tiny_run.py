@@ -22,9 +22,9 @@ from training.data.faces import FaceTable, Split, one_hot
 
 
 class SmallBackbone(nn.Module):
-    """Stands for ResNet-18: luma [B, 1, H, W] → [B, 512, H/32, W/32] in five convolutions."""
+    """Stands for ResNet-18: luma [B, 1, H, W] → [B, 512, H/32, W/32] in five convolutions, whatever width is asked."""
 
-    def __init__(self) -> None:
+    def __init__(self, width: int = 64, stride: int = 32) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         for before, after in ((1, 4), (4, 8), (8, 8), (8, 16), (16, 512)):

@@ -39,7 +39,7 @@ def evaluate(config: Config, folder: Path, model: Path | None) -> str:
         run = runs.open_run(folder)
         config, side_px = run.config, run.config.train.face_px
         measured, epochs = f"the best epoch, {run.scores['epoch']:.0f}", runs.epochs(folder)
-        answers = of_network(networks.served(run.network))
+        answers = of_network(networks.served(run.network, face_px=side_px))
     table = sources.read(config.data.source, config.data.path).validation
     result = score(table.labels, predict(answers, table, side_px))
     page = report.write(folder, config, result, measured, epochs)

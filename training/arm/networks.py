@@ -9,6 +9,8 @@ Expression Representation via De-albino and Affinity" (arXiv 2103.10189), writte
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -41,18 +43,18 @@ class Backbone(nn.Module):
     """ResNet-18 without pooling and classifier: luma [B, 1, H, W] → features [B, 512, H/32, W/32] (rounded up).
 
     Each face is first brought to zero mean and unit deviation of its own luma, so that light and
-    contrast cancel and no other row of the batch plays a part.
+    contrast cancel and no other row of the batch plays a part. For small faces and quick tries it can be narrower
+    (8 `width` features instead of 512) and of `stride` 16, which leaves out the stem's pooling.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, width: int = 64, stride: int = 32) -> None:
         super().__init__()
-        self.stem = nn.Sequential(
-            nn.Conv2d(1, 64, 7, 2, 3, bias=False), nn.BatchNorm2d(64), nn.ReLU(), nn.MaxPool2d(3, 2, 1)
-        )
+        pool = [nn.MaxPool2d(3, 2, 1)] if stride == 32 else []
+        self.stem = nn.Sequential(nn.Conv2d(1, width, 7, 2, 3, bias=False), nn.BatchNorm2d(width), nn.ReLU(), *pool)
         stages: list[nn.Module] = []
-        in_channels = 64
-        for out_channels, stride in ((64, 1), (128, 2), (256, 2), (512, 2)):
-            stages += [BasicBlock(in_channels, out_channels, stride), BasicBlock(out_channels, out_channels, 1)]
+        in_channels = width
+        for out_channels, step in ((width, 1), (2 * width, 2), (4 * width, 2), (8 * width, 2)):
+            stages += [BasicBlock(in_channels, out_channels, step), BasicBlock(out_channels, out_channels, 1)]
             in_channels = out_channels
         self.stages = nn.Sequential(*stages)
         for module in self.modules():
@@ -72,11 +74,11 @@ def standardise(luma_B1HW: Tensor) -> Tensor:
 class ResNet18(nn.Module):
     """The baseline: backbone, global average pooling, one linear layer. Luma [B, 1, H, W] → logits [B, K]."""
 
-    def __init__(self, classes: int = 7, dropout: float = 0.0) -> None:
+    def __init__(self, classes: int = 7, dropout: float = 0.0, width: int = 64, stride: int = 32) -> None:
         super().__init__()
-        self.backbone = Backbone()
+        self.backbone = Backbone(width, stride)
         self.dropout = nn.Dropout(dropout)
-        self.fc = nn.Linear(512, classes)
+        self.fc = nn.Linear(8 * width, classes)
 
     def forward(self, luma_B1HW: Tensor) -> Tensor:
         return self.fc(self.dropout(self.backbone(luma_B1HW).mean((2, 3))))
@@ -94,21 +96,33 @@ class ARM(nn.Module):
     beside it. As FC is linear, SA adds `alpha * FC(batch mean)` to every row's logits: a shift common to the batch.
     Training keeps it as published and tracks its running mean; evaluation and export use that constant, so a row
     depends on itself alone.
+
+    A narrower backbone has smaller tiles, of 2 √width instead of 16, and all else in proportion: again 2 maps.
     """
 
-    def __init__(self, classes: int = 7, dropout: float = 0.0, face_px: int = FACE_PX, momentum: float = 0.01) -> None:
+    def __init__(
+        self,
+        classes: int = 7,
+        dropout: float = 0.0,
+        face_px: int = FACE_PX,
+        momentum: float = 0.01,
+        width: int = 64,
+        stride: int = 32,
+    ) -> None:
         super().__init__()
-        self.backbone = Backbone()
-        self.arrange = nn.PixelShuffle(16)
-        self.dealbino = nn.Conv2d(1, 1, 32, 8, bias=False)
+        tile, cells = 2 * math.isqrt(width), math.ceil(face_px / stride)
+        self.face_px = face_px
+        self.backbone = Backbone(width, stride)
+        self.arrange = nn.PixelShuffle(tile)
+        self.dealbino = nn.Conv2d(1, 1, 2 * tile, tile // 2, bias=False)
         self.bn = nn.BatchNorm2d(2)
         self.alpha = nn.Parameter(torch.ones(()))
-        side = (16 * ((face_px + 31) // 32) - 32) // 8 + 1
+        side = 2 * cells - 3
         self.dropout = nn.Dropout(dropout)
         self.fc = nn.Linear(side * side, classes)
         self.momentum = momentum
         self.register_buffer("shared_mean", torch.zeros(side, side))
-        nn.init.normal_(self.dealbino.weight, std=1 / 32)
+        nn.init.normal_(self.dealbino.weight, std=1 / (2 * tile))
 
     def arranged(self, luma_B1HW: Tensor) -> Tensor:
         """FA and DA: [B, 2, side, side]."""
@@ -136,15 +150,14 @@ class FoldedARM(nn.Module):
     some hardware lacks.
     """
 
-    def __init__(self, arm: ARM, face_px: int = FACE_PX) -> None:
+    def __init__(self, arm: ARM) -> None:
         super().__init__()
         self.backbone = arm.backbone
-        cells = (face_px + 31) // 32
-        width = 512 * cells * cells
         head = _Head(arm).eval()
         with torch.no_grad():
-            bias = head(torch.zeros(1, 512, cells, cells))
-            unit = torch.eye(width).reshape(width, 512, cells, cells)
+            features = torch.zeros_like(arm.backbone(torch.zeros(1, 1, arm.face_px, arm.face_px)))
+            bias, width = head(features), features.numel()
+            unit = torch.eye(width).reshape(width, *features.shape[1:])
             weight = torch.cat([head(part) for part in unit.split(1024)]) - bias
         self.fc = nn.Linear(width, bias.shape[1])
         self.fc.weight.data = weight.T.contiguous()
@@ -201,14 +214,15 @@ class Evidence(nn.Module):
 
     def __init__(self, classifier: nn.Module, face_px: int = FACE_PX) -> None:
         super().__init__()
-        self.side = (face_px + 31) // 32
-        cells = self.side**2
-        self.backbone = classifier.backbone
+        self.backbone: nn.Module = classifier.backbone  # type: ignore[assignment]
         fc: nn.Linear = classifier.fc  # type: ignore[assignment]
-        pooled = fc.in_features == 512
-        weight_KCL = (
-            (fc.weight / cells)[..., None].expand(-1, -1, cells) if pooled else fc.weight.unflatten(1, (512, cells))
-        )
+        with torch.no_grad():
+            _, channels, self.side, _ = self.backbone.eval()(torch.zeros(1, 1, face_px, face_px)).shape
+        cells = self.side**2
+        if fc.in_features == channels:  # pooled
+            weight_KCL = (fc.weight / cells)[..., None].expand(-1, -1, cells)
+        else:
+            weight_KCL = fc.weight.unflatten(1, (channels, cells))
         weight_KLC, bias_K = weight_KCL.transpose(1, 2), fc.bias / cells
         self.fc = CellwiseLinear(weight_KLC - weight_KLC.mean(0), bias_K - bias_K.mean())
 
@@ -242,15 +256,27 @@ class ServedClassifier(nn.Module):
         return torch.softmax(evidence_BKhw.flatten(2).sum(2), dim=1), evidence_BKhw
 
 
-def build(method: str, dropout: float = 0.0) -> nn.Module:
-    """The network of a method: `arm` or `resnet18`."""
-    builders = {"arm": ARM, "resnet18": ResNet18}
-    if method not in builders:
-        raise ValueError(f"unknown method {method!r}: choose one of {', '.join(builders)}")
-    return builders[method](dropout=dropout)
+def build(method: str, dropout: float = 0.0, face_px: int = FACE_PX, width: int = 64, stride: int = 32) -> nn.Module:
+    """The network of a method, `arm` or `resnet18`; `width` and `stride` are the backbone's.
+
+    Raises:
+        ValueError: an unknown method, a backbone that cannot be, or a face too small for ARM.
+    """
+    if method not in ("arm", "resnet18"):
+        raise ValueError(f"unknown method {method!r}: choose one of arm, resnet18")
+    if stride not in (16, 32) or width < 4 or math.isqrt(width) ** 2 != width:
+        raise ValueError(f"width must be a square number from 4 on and stride 16 or 32, not {width} and {stride}")
+    if method == "resnet18":
+        return ResNet18(dropout=dropout, width=width, stride=stride)
+    if face_px <= 2 * stride:
+        raise ValueError(f"arm at stride {stride} needs faces of more than {2 * stride} px, these have {face_px} px")
+    return ARM(dropout=dropout, face_px=face_px, width=width, stride=stride)
 
 
-def served(network: nn.Module, temperature: float = 1.0) -> ServedClassifier:
-    """The network as it is exported: ARM's head folded, each row's sums its own. `network` keeps its layers."""
+def served(network: nn.Module, temperature: float = 1.0, face_px: int = FACE_PX) -> ServedClassifier:
+    """The network as it is exported, for faces of `face_px`: ARM's head folded, a row's sums its own.
+
+    `network` keeps its layers.
+    """
     classifier = FoldedARM(network) if isinstance(network, ARM) else network
-    return ServedClassifier(Evidence(classifier), temperature).eval()
+    return ServedClassifier(Evidence(classifier, face_px), temperature).eval()

@@ -32,7 +32,8 @@ class ClassificationTask:
             raise ValueError(f"loss: alpha must be 1 number or {len(EXPRESSIONS)}, not {len(config.loss.alpha)}")
         torch.manual_seed(config.train.seed)
         self.config, self.split, self.device, self.rank, self.world = config, split, device, rank, world
-        self.network = networks.build(config.model.method, config.model.dropout)
+        model = config.model
+        self.network = networks.build(model.method, model.dropout, config.train.face_px, model.width, model.stride)
         if config.model.init:
             start_from(self.network, Path(config.model.init), self._example)
         self.network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]

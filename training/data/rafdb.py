@@ -5,8 +5,9 @@ The folder is what its authors send to researchers:
     EmoLabel/list_patition_label.txt   lines `train_00001.jpg 5` (the file's own spelling)
     Image/aligned/train_00001_aligned.jpg
 
-Its official test rows are never read: models are chosen on a tenth of the training rows, picked by a hash of the file's
-name, so that the choice stays the same on every machine. RAF-DB names no persons, so the split is by picture.
+Its official test rows are read by `test` alone, for the tables of `mien experiment`: models are chosen on a tenth of
+the training rows, picked by a hash of the file's name, so that the choice stays the same on every machine. RAF-DB names
+no persons, so the split is by picture.
 """
 
 from __future__ import annotations
@@ -36,20 +37,29 @@ def read(path: Path) -> Split:
         FileNotFoundError: no list there, or a picture that it names is missing.
         ValueError: a line that is not a name and an id of 1 to 7, or a picture that cannot be read.
     """
+    rows, table = _table(path, "train_")
+    chosen = np.array([held_out(name, VALIDATION_SHARE) for name, _ in rows])
+    return Split(table.take(np.flatnonzero(~chosen)), table.take(np.flatnonzero(chosen)))
+
+
+def test(path: Path) -> FaceTable:
+    """The official test rows; nothing may be chosen on them. Raises as `read`."""
+    return _table(path, "test_")[1]
+
+
+def _table(path: Path, start: str) -> tuple[list[tuple[str, int]], FaceTable]:
     listing = path / "EmoLabel" / "list_patition_label.txt"
     if not listing.exists():
         raise FileNotFoundError(
             f"no RAF-DB at {path}: put EmoLabel/list_patition_label.txt and Image/aligned/ there (ask its authors)"
         )
     rows = [_parse(line, listing) for line in listing.read_text().splitlines() if line.strip()]
-    rows = sorted((row for row in rows if row[0].startswith("train_")), key=lambda row: _mixed(row[0]))
+    rows = sorted((row for row in rows if row[0].startswith(start)), key=lambda row: _mixed(row[0]))
     if not rows:
-        raise ValueError(f"{listing} names no train_ picture")
+        raise ValueError(f"{listing} names no {start} picture")
     faces = np.stack([_face(path / "Image" / "aligned" / f"{Path(name).stem}_aligned.jpg") for name, _ in rows])
     labels = np.array([label for _, label in rows], dtype=np.int64)
-    table = FaceTable(faces, one_hot(labels), labels)
-    chosen = np.array([held_out(name, VALIDATION_SHARE) for name, _ in rows])
-    return Split(table.take(np.flatnonzero(~chosen)), table.take(np.flatnonzero(chosen)))
+    return rows, FaceTable(faces, one_hot(labels), labels)
 
 
 def _parse(line: str, listing: Path) -> tuple[str, int]:

@@ -5,6 +5,9 @@ the last. Here a set number stands for one draw of each expression's units (`cla
 of three steps: 890 sets x 7 expressions x 3 steps. What the landmarker reads must follow what was asked, else the
 picture is dropped and its place is drawn again, with other units on the next face.
 
+Each set has draws of its own, or `references` of them are shared: then every face meets every one of them, as where
+the expressions of a few people are put on many statues. The manifest names the reference of each picture.
+
     <to>/<expression>/<identity>/<set>_<step in per cent>.png    tight faces of 112 px, as `training.data.folder` reads
     <to>/manifest.parquet   a row for each place: picture, source, step, what was asked, what was read
     <to>/statistics.md, sheet.png
@@ -47,27 +50,33 @@ SHEET_ROWS = 10
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What makes a set of pictures. `made_of`: a hash of the sources and the models; `seed`: of the draws."""
+    """What makes a set of pictures. `made_of`: a hash of the sources and the models; `seed`: of the draws;
+    `references`: how many draws of each expression all faces share (0 = each set has its own)."""
 
     sets: int
     steps: tuple[float, ...]
     attempts: int
     seed: int
     made_of: str
+    references: int = 0
 
 
-def recipe(sources: Sources, models: tuple[Path, ...], sets: int, steps: tuple[float, ...], seed: int) -> Recipe:
+def recipe(
+    sources: Sources, models: tuple[Path, ...], sets: int, steps: tuple[float, ...], seed: int, references: int = 0
+) -> Recipe:
     """The recipe of these sources and model files.
 
     Raises:
         ValueError: no set, or a step that is not in (0, 1].
     """
+    if references < 0:
+        raise ValueError(f"references must be 0 (each set has its own draws) or more, not {references}")
     if sets < 1 or not steps or not all(0 < step <= 1 for step in steps):
         raise ValueError("choose one set or more, and steps above 0 and up to 1, such as 0.4 0.6 0.8")
     digest = hashlib.sha256(sources.faces.tobytes())
     for model in models:
         digest.update(model.read_bytes())
-    return Recipe(sets, tuple(steps), ATTEMPTS, seed, digest.hexdigest()[:16])
+    return Recipe(sets, tuple(steps), ATTEMPTS, seed, digest.hexdigest()[:16], references)
 
 
 def make(
@@ -116,13 +125,14 @@ def _make_set(how: Recipe, sources: Sources, render: Render, landmarker: Functio
     """One set: a place for each expression and step, drawn again until it is filled or `attempts` are spent."""
     places = [(expression, step) for expression in range(len(EXPRESSIONS)) for step in how.steps]
     rows: dict[tuple[int, float], dict[str, Any]] = {}
+    reference = number // len(sources) % how.references if how.references else number
     for attempt in range(how.attempts):
         left = [place for place in places if place not in rows]
         if not left:
             break
         # All of a set starts with one face; places that are drawn again go to the next ones.
         source = (number + attempt * (1 + len(sources) // 3)) % len(sources)
-        asked = np.stack([step * _pose(how, number, expression, attempt) for expression, step in left])
+        asked = np.stack([step * _pose(how, reference, expression, attempt) for expression, step in left])
         before = np.repeat(sources.units[source][None], len(left), 0)
         target = np.clip(before + asked, 0, 1).astype(np.float32)
         rendered, _ = render(np.repeat(sources.faces[source][None], len(left), 0), before, target)
@@ -139,6 +149,7 @@ def _make_set(how: Recipe, sources: Sources, render: Render, landmarker: Functio
                 "expression": EXPRESSIONS[expression],
                 "step": step,
                 "set": number,
+                "reference": reference,
                 "dropped": attempt,
                 "identity": str(sources.identity[source]),
                 "source": str(sources.name[source]),
@@ -148,7 +159,7 @@ def _make_set(how: Recipe, sources: Sources, render: Render, landmarker: Functio
                 "cosine": cosine,
                 "gain": gain,
             }
-    empty = {"file": "", "dropped": how.attempts, "set": number}
+    empty = {"file": "", "dropped": how.attempts, "set": number, "reference": reference}
     _write([rows.get(place, empty | _named(*place)) for place in places], _part(folder, number))
 
 
@@ -156,9 +167,9 @@ def _named(expression: int, step: float) -> dict[str, Any]:
     return {"expression": EXPRESSIONS[expression], "step": step}
 
 
-def _pose(how: Recipe, number: int, expression: int, attempt: int) -> NDArray[np.float32]:
+def _pose(how: Recipe, reference: int, expression: int, attempt: int) -> NDArray[np.float32]:
     """The units of one draw of an expression, `[17]` in [0, 1]; all steps of a set share it."""
-    random = np.random.default_rng((SALT, how.seed, number, expression, attempt))
+    random = np.random.default_rng((SALT, how.seed, reference, expression, attempt))
     return poses.draw(EXPRESSIONS[expression], random).units
 
 
@@ -182,7 +193,7 @@ def _claim(how: Recipe, folder: Path) -> None:
     file = folder / "recipe.json"
     wanted = json.loads(json.dumps({name: getattr(how, name) for name in Recipe.__slots__}))
     if file.exists():
-        found = json.loads(file.read_text())
+        found = {"references": 0} | json.loads(file.read_text())  # a folder begun before there were any
         changed = [name for name in wanted if name != "sets" and found.get(name) != wanted[name]]
         if changed:
             raise ValueError(f"{folder} holds pictures of another recipe ({', '.join(changed)} differ): choose another")
@@ -194,7 +205,8 @@ def _part(folder: Path, number: int) -> Path:
 
 
 SCHEMA = {
-    "file": "string", "expression": "string", "step": "float", "set": "int32", "dropped": "int32",
+    "file": "string", "expression": "string", "step": "float", "set": "int32", "reference": "int32",
+    "dropped": "int32",
     "identity": "string", "source": "string", "source_units": "units", "target_units": "units",
     "measured_units": "units", "cosine": "float", "gain": "float",
 }  # fmt: skip
@@ -221,7 +233,8 @@ def _finish(how: Recipe, folder: Path) -> None:
     import pyarrow
     import pyarrow.parquet
 
-    table = pyarrow.concat_tables([pyarrow.parquet.read_table(_part(folder, number)) for number in range(how.sets)])
+    parts = [pyarrow.parquet.read_table(_part(folder, number)) for number in range(how.sets)]
+    table = pyarrow.concat_tables(parts, promote_options="default")  # an old part names no reference
     aside = folder / "manifest.writing"
     pyarrow.parquet.write_table(table, aside)
     aside.replace(folder / "manifest.parquet")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 
 import cv2
@@ -149,6 +150,37 @@ def test_an_ended_run_goes_on_and_another_recipe_is_refused(statues: Sources, tm
         assert (whole / name).read_bytes() == (halted / name).read_bytes(), name
     with pytest.raises(ValueError, match="another recipe \\(seed differ\\)"):
         list(gan18k.make(dataclasses.replace(how, seed=2), statues, obedient, landmarker, halted))
+
+
+def test_every_face_meets_every_shared_reference(statues: Sources, tmp_path: Path) -> None:
+    how = gan18k.recipe(statues, (), FACES * 3, (0.5,), 1, 3)
+    rows = made(how, statues, tmp_path)
+    cells = {(row["identity"], row["reference"]) for row in rows if row["dropped"] == 0}
+    assert len(cells) == FACES * 3
+    changes: dict[int, list[np.ndarray]] = {}  # type: ignore[type-arg]
+    for row in rows:
+        if row["expression"] == "sadness" and row["dropped"] == 0:
+            change = np.subtract(row["target_units"], row["source_units"])
+            changes.setdefault(row["reference"], []).append(change)
+    for same in changes.values():
+        np.testing.assert_allclose(same, np.broadcast_to(same[0], (FACES, 17)), atol=1e-6)
+    assert not np.allclose(changes[0][0], changes[1][0], atol=0.02)
+
+
+def test_a_folder_from_before_there_were_references_goes_on(statues: Sources, tmp_path: Path) -> None:
+    how = recipe(statues)
+    made(how, statues, tmp_path)
+    record = tmp_path / "recipe.json"
+    old = json.loads(record.read_text())
+    del old["references"]
+    record.write_text(json.dumps(old))
+    for part in (tmp_path / "parts").iterdir():
+        table = pyarrow.parquet.read_table(part)
+        pyarrow.parquet.write_table(table.drop_columns(["reference"]), part)
+    rows = made(dataclasses.replace(how, sets=5), statues, tmp_path)
+    assert {row["reference"] for row in rows} == {None, 4}
+    with pytest.raises(ValueError, match="references differ"):
+        list(gan18k.make(dataclasses.replace(how, references=2), statues, obedient, landmarker, tmp_path))
 
 
 @pytest.mark.parametrize(("sets", "steps"), [(0, (0.4,)), (1, ()), (1, (0.4, 1.2)), (1, (0.0,))])
