@@ -26,6 +26,7 @@ _PATIENT = 2  # the priority level that config.pbtxt has for those who let other
 _CHANNEL = [
     ("grpc.max_send_message_length", -1),
     ("grpc.max_receive_message_length", -1),
+    ("grpc.lb_policy_name", "round_robin"),  # the name may stand for several Tritons
     # a server that returns shall be found at once, not when a backoff of minutes ends
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 1000),
