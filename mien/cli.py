@@ -11,12 +11,15 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from mien import cli_models
+
 app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="Reads facial expressions in photographs of statues and of people. "
     "An expression shown is not an emotion felt.",
 )
+app.add_typer(cli_models.app, name="models")
 
 
 class Engine(StrEnum):

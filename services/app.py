@@ -18,6 +18,8 @@ import grpc
 from fastapi import APIRouter
 
 from services import choices
+from services.admin import rest as admin_rest
+from services.admin.keeper import ModelKeeper
 from services.chassis import channels, logs, rest, rpc, server
 from services.chassis.admission import Admission
 from services.chassis.streams import Streams
@@ -45,6 +47,7 @@ from services.generation import rpc as generation_rpc
 from services.generation.generator import ExpressionGenerator
 from services.images import ImageLimits
 from services.inference.backend import Backend
+from services.inference.rollout import Rollout
 from services.metrics import Metrics
 from services.settings import Settings
 
@@ -58,6 +61,7 @@ class Parts:
     the gateway, where there is one, for who asks it without a transport (`offline`)."""
 
     services: list[server.Service] = field(default_factory=list)
+    doors: list[server.Door] = field(default_factory=list)
     start: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     ready: dict[str, Callable[[], Awaitable[bool]]] = field(default_factory=dict)
     close: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
@@ -95,6 +99,8 @@ def wire(settings: Settings, roles: tuple[str, ...], lifecycle: server.Lifecycle
     async def readiness() -> dict[str, bool]:
         return {"process": lifecycle.serving} | {name: await check() for name, check in parts.ready.items()}
 
+    if settings.admin_port and "models" in parts.ready:
+        parts.doors.append(_admin(settings, metrics, readiness, backend))
     make = partial(_service, settings, metrics, readiness)
     if "gateway" in roles:
         threads = _threads(settings.gateway_workers, "gateway", parts)
@@ -161,6 +167,7 @@ async def serve(settings: Settings, roles: tuple[str, ...], announce: Callable[[
         start=start,
         close=close,
         announce=announce,
+        doors=parts.doors,
     )
 
 
@@ -185,25 +192,34 @@ def _threads(workers: int, name: str, parts: Parts) -> Threads:
     return threads
 
 
-def _backend(settings: Settings, metrics: Metrics, roles: tuple[str, ...], parts: Parts) -> Backend:
+def _backend(settings: Settings, metrics: Metrics, roles: tuple[str, ...], parts: Parts) -> Rollout:
     """One for the process, with the models that its roles ask for; it is started only if there are any."""
     names, families = choices.models(settings, roles)
-    backend = choices.backend(settings, metrics, lambda name: name in names or name.startswith(families))
+    backend = choices.rollout(settings, metrics, lambda name: name in names or name.startswith(families))
     if not names and not families:
         return backend
-
-    async def start() -> None:
-        await backend.start()
-        for spec in backend.specs().values():
-            metrics.models.labels(spec.name, str(spec.version)).set(1)
 
     async def ready() -> bool:
         return backend.ready()
 
-    parts.start.append(start)
+    parts.start.append(backend.start)
     parts.ready["models"] = ready
     parts.close.append(backend.close)
     return backend
+
+
+def _admin(settings: Settings, metrics: Metrics, readiness: rest.Readiness, backend: Rollout) -> server.Door:
+    """Where operators change what the process serves; the one of its ports that is not for callers."""
+    app = rest.build(
+        "admin",
+        admin_rest.routes(ModelKeeper(backend, settings.model_repository)),
+        version=VERSION,
+        metrics=metrics,
+        readiness=readiness,
+        admission=Admission(settings.max_in_flight),
+        timeout_s=settings.timeout_s,
+    )
+    return server.Door("admin", app, settings.admin_host, settings.admin_port)
 
 
 def _service(

@@ -6,6 +6,7 @@ backend to drop doomed work, and whatever has a queue to know who goes first. Co
 
 from __future__ import annotations
 
+import random
 import re
 import time
 import uuid
@@ -23,12 +24,14 @@ class Call:
         request_id: 1–64 characters of `A-Z a-z 0-9 . _ -`.
         deadline: `time.monotonic()` by which the caller wants the answer.
         patient: an item of a stream: others go before, and it waits where a single call would be refused.
+        draw: a number in [0, 1) that is drawn once for the call: all that is left to chance in it goes by this one.
         notes: what the access line shall say besides (faces, model …); plain values, never content or names of files.
     """
 
     request_id: str
     deadline: float
     patient: bool = False
+    draw: float = field(default_factory=random.random)
     notes: dict[str, str | int | float] = field(default_factory=dict)
 
 
@@ -68,6 +71,12 @@ def patient() -> bool:
     """Whether the current call lets others go before; False outside a call."""
     call = _current.get()
     return call.patient if call else False
+
+
+def draw() -> float:
+    """The current call's number in [0, 1); a fresh one outside a call."""
+    call = _current.get()
+    return call.draw if call else random.random()  # noqa: S311 (chance, not secrecy)
 
 
 def note(**values: str | int | float) -> None:

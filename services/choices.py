@@ -15,23 +15,45 @@ from services.detection.network import NetworkSearch
 from services.detection.roles import FACE_DETECTOR, FACE_LANDMARKER
 from services.detection.yunet import YuNetFinder
 from services.generation.generator import EXPRESSION_GENERATOR
-from services.inference.backend import Backend
+from services.inference.backend import Backend, ModelSpec
+from services.inference.candidates import read_candidates
 from services.inference.repository import RepositoryError, has_version
+from services.inference.rollout import Rollout
 from services.metrics import Metrics
 from services.settings import Settings
 
 LOG = logging.getLogger("mien.app")
 
 
-def backend(settings: Settings, metrics: Metrics, wanted: Callable[[str], bool]) -> Backend:
-    """Who runs the models that are wanted by name; only the chosen one's library is loaded."""
+def rollout(settings: Settings, metrics: Metrics, wanted: Callable[[str], bool]) -> Rollout:
+    """Who runs the models that are wanted by name, with the candidates that the settings name.
+
+    Raises:
+        RepositoryError: MIEN_CANARY or MIEN_SHADOW is not written as it must be.
+    """
+    candidates = read_candidates(settings.canary, settings.shadow)
+    return Rollout(_backend(settings, metrics, wanted), settings.model_repository, candidates, metrics)
+
+
+def _backend(settings: Settings, metrics: Metrics, wanted: Callable[[str], bool]) -> Backend:
+    """Only the chosen one's library is loaded."""
     if settings.backend == "triton":
         from services.inference.triton import TritonBackend
 
-        return TritonBackend(settings.triton_address, settings.model_repository, metrics, wanted)
+        return TritonBackend(settings.triton_address, settings.model_repository, metrics, wanted, check=_check)
     from services.inference.embedded import EmbeddedBackend
 
     return EmbeddedBackend(settings.model_repository, metrics, wanted)
+
+
+def _check(spec: ModelSpec) -> None:
+    """Refuse a model file that is not what its config says, where onnxruntime is here: Triton 2.51 has been seen to die
+    of a damaged one."""
+    try:
+        from services.inference.embedded import check
+    except ModuleNotFoundError:
+        return
+    check(spec)
 
 
 def models(settings: Settings, roles: tuple[str, ...]) -> tuple[set[str], tuple[str, ...]]:

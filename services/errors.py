@@ -24,6 +24,7 @@ class Kind(StrEnum):
     BAD_PARAMETER = "bad_parameter"
     NO_FACE = "no_face"
     UNKNOWN_MODEL = "unknown_model"
+    MODEL_REFUSED = "model_refused"
     NOT_FOUND = "not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     NOT_ACCEPTABLE = "not_acceptable"
@@ -59,6 +60,7 @@ TABLE: dict[Kind, Row] = {
     Kind.BAD_PARAMETER: Row(422, "INVALID_ARGUMENT", False, "A parameter is not valid"),
     Kind.NO_FACE: Row(422, "INVALID_ARGUMENT", False, "There is no face that can be changed"),
     Kind.UNKNOWN_MODEL: Row(404, "NOT_FOUND", False, "There is no such model"),
+    Kind.MODEL_REFUSED: Row(409, "FAILED_PRECONDITION", False, "The model cannot be served so"),
     Kind.NOT_FOUND: Row(404, "NOT_FOUND", False, "There is no such page"),
     Kind.METHOD_NOT_ALLOWED: Row(405, "UNIMPLEMENTED", False, "The method is not allowed here"),
     Kind.NOT_ACCEPTABLE: Row(406, "INVALID_ARGUMENT", False, "The answer is not offered in that format"),

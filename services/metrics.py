@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
@@ -28,7 +28,7 @@ UNMATCHED = "unmatched"  # the method of every call to an address that there is 
 
 
 class Metrics:
-    """The process's registry and its instruments; also the observer of batcher and Triton (`inference.*.Observer`)."""
+    """The process's registry and its instruments; the observer of what `inference` does (`inference.*.Observer`)."""
 
     def __init__(self, version: str) -> None:
         registry = self.registry = CollectorRegistry()
@@ -124,6 +124,29 @@ class Metrics:
             registry=registry,
         )
 
+        # per version of a model, whichever backend runs it: is the new one as good as the old
+        version_of = ["model", "version"]
+        self.version_requests = Counter(
+            "mien_model_requests", "Requests that a version was asked.", [*version_of, "code"], registry=registry
+        )
+        self.version_inference_duration = Histogram(
+            "mien_model_inference_duration_seconds",
+            "Time of an answered request in the model, without its wait.",
+            version_of,
+            buckets=_SHORT_S,
+            registry=registry,
+        )
+        self.shadow = Counter(
+            "mien_shadow", "Calls that a shadow was asked too, or was not.", ["model", "outcome"], registry=registry
+        )
+        self.shadow_distance = Histogram(
+            "mien_shadow_distance",
+            "The largest difference of a probability between the answer and its shadow.",
+            ["model"],
+            buckets=(0.0001, 0.001, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0),
+            registry=registry,
+        )
+
         # a distant backend, per model: is it there; its batches are counted by itself
         self.backend_up = Gauge("mien_backend_up", "1 while the model can answer.", ["model"], registry=registry)
         self.backend_duration = Histogram(
@@ -143,6 +166,7 @@ class Metrics:
             registry=registry,
         )
 
+        self._queued: dict[ModelVersion, int] = {}
         self.build = Gauge("mien_build_info", "Always 1.", ["version"], registry=registry)
         self.build.labels(version).set(1)
         self.models = Gauge(
@@ -179,7 +203,10 @@ class Metrics:
         self.stage_duration.labels(name).observe(time.perf_counter() - started)
 
     def queued(self, model: ModelVersion, rows: int) -> None:
-        self.queued_rows.labels(model.name).set(rows)
+        self._queued[model] = rows
+        self.queued_rows.labels(model.name).set(
+            sum(waiting for one, waiting in self._queued.items() if one.name == model.name)
+        )
 
     def waited(self, model: ModelVersion, queue_s: float) -> None:
         self.queue_duration.labels(model.name).observe(queue_s)
@@ -199,7 +226,29 @@ class Metrics:
         self.model_load.labels(model.name, str(model.version)).set(load_s)
         # there from the start: a counter that is born with its first failure has not grown, and no alert sees it
         self.backend_failures.labels(model.name, Kind.UNAVAILABLE.value)
-        self.queued_rows.labels(model.name).set(0)
+        self.queued(model, self._queued.get(model, 0))
+
+    def serves(self, model: ModelVersion, serving: bool) -> None:
+        """A version is loaded from now on, or no more."""
+        if serving:
+            self.models.labels(model.name, str(model.version)).set(1)
+            return
+        for gauge in (self.models, self.model_load):
+            with suppress(KeyError):
+                gauge.remove(model.name, str(model.version))
+        self._queued.pop(model, None)
+
+    def answered(self, model: ModelVersion, inference_s: float) -> None:
+        self.version_requests.labels(model.name, str(model.version), "ok").inc()
+        self.version_inference_duration.labels(model.name, str(model.version)).observe(inference_s)
+
+    def failed_by(self, model: ModelVersion, reason: Kind) -> None:
+        self.version_requests.labels(model.name, str(model.version), reason.value).inc()
+
+    def shadowed(self, model: ModelVersion, outcome: str, distance: float | None) -> None:
+        self.shadow.labels(model.name, outcome).inc()
+        if distance is not None:
+            self.shadow_distance.labels(model.name).observe(distance)
 
     def returned(self, model: ModelVersion, seconds: float) -> None:
         self.backend_duration.labels(model.name).observe(seconds)

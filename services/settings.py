@@ -27,6 +27,10 @@ class Settings(BaseSettings):
     classification_rpc_port: int = Field(50053, ge=1, le=65535)
     generation_rpc_port: int = Field(50054, ge=1, le=65535)
 
+    # what operators alone may reach: the models' life cycle (deploy/README.md)
+    admin_port: int = Field(0, ge=0, le=65535, description="where operators load and unload models; 0: nowhere")
+    admin_host: str = Field("127.0.0.1", description="address of the admin port; whoever reaches it may change models")
+
     # where the other services are, for `mien serve gateway`
     detection_address: str = Field("127.0.0.1:50052", description="host:port of detection's gRPC")
     classification_address: str = Field("127.0.0.1:50053", description="host:port of classification's gRPC")
@@ -38,6 +42,12 @@ class Settings(BaseSettings):
     )
     triton_address: str = Field("127.0.0.1:8001", description="host:port of Triton's gRPC")
     model_repository: Path = Field(_REPOSITORY, description="the model repository")
+    canary: str = Field(
+        "", description="entry=version:percent, several with commas: this version answers so many of the entry's calls"
+    )
+    shadow: str = Field(
+        "", description="entry=version, several with commas: asked too, compared and counted, never returned"
+    )
     default_classifier: str = Field("expression_classifier", description="who answers when a request names no model")
     detector: Literal["auto", "network", "cascade", "yunet"] = Field(
         "auto",

@@ -50,6 +50,16 @@ class Service:
     interceptors: tuple[grpc.aio.ServerInterceptor, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Door:
+    """A REST application without gRPC beside it, on an address of its own: what only operators may reach."""
+
+    name: str
+    rest: FastAPI
+    host: str
+    port: int
+
+
 @dataclass(slots=True)
 class Lifecycle:
     """Whether this process takes calls: readiness answers from `serving`, streams end when `stopping` is set."""
@@ -76,6 +86,7 @@ async def run(
     start: Callable[[], Awaitable[None]],
     close: Callable[[], Awaitable[None]],
     announce: Callable[[], None],
+    doors: Sequence[Door] = (),
 ) -> None:
     """Serve until SIGTERM or Ctrl-C.
 
@@ -85,7 +96,8 @@ async def run(
         OSError: a port is taken; the sentence names it.
     """
     stop = _stop_signal()
-    rests = [await _start_rest(service, host) for service in services]
+    rest_doors = [Door(service.name, service.rest, host, service.rest_port) for service in services]
+    rests = [await _start_rest(door) for door in (*rest_doors, *doors)]
     rpcs = [await _start_rpc(service, host, max_message_bytes) for service in services]
     try:
         starting = asyncio.ensure_future(start())
@@ -127,11 +139,11 @@ def _stop_signal() -> asyncio.Event:
     return stop
 
 
-async def _start_rest(service: Service, host: str) -> tuple[_Rest, asyncio.Task[None]]:
+async def _start_rest(door: Door) -> tuple[_Rest, asyncio.Task[None]]:
     config = uvicorn.Config(
-        service.rest,
-        host=host,
-        port=service.rest_port,
+        door.rest,
+        host=door.host,
+        port=door.port,
         log_config=None,
         access_log=False,
         server_header=False,
@@ -139,23 +151,23 @@ async def _start_rest(service: Service, host: str) -> tuple[_Rest, asyncio.Task[
         lifespan="off",
     )
     server = _Rest(config)
-    sockets = [_bind(host, service)]
+    sockets = [_bind(door)]
     task = asyncio.create_task(server.serve(sockets))
     while not server.started and not task.done():  # noqa: ASYNC110 (uvicorn tells it by this flag alone)
         await asyncio.sleep(0.01)
     return server, task
 
 
-def _bind(host: str, service: Service) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+def _bind(door: Door) -> socket.socket:
+    family = socket.AF_INET6 if ":" in door.host else socket.AF_INET
     # named TCP, so that asyncio turns Nagle's algorithm off: else an answer waits 40 ms for an acknowledgement
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((host, service.rest_port))
+        listener.bind((door.host, door.port))
     except OSError as error:
         listener.close()
-        raise OSError(f"{service.name}: cannot listen on {host}:{service.rest_port} ({error.strerror})") from None
+        raise OSError(f"{door.name}: cannot listen on {door.host}:{door.port} ({error.strerror})") from None
     return listener
 
 

@@ -7,7 +7,7 @@ independent of each other, so a backend may join the rows of strangers into one 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -96,6 +96,10 @@ class ModelSpec:
         """The name and the version that answers."""
         return ModelVersion(self.name, self.version)
 
+    def promises(self, other: ModelSpec) -> bool:
+        """Whether callers may be answered by the other instead: the same tensors and labels."""
+        return (self.inputs, self.outputs, self.labels) == (other.inputs, other.outputs, other.labels)
+
     def check(self, inputs: Tensors) -> None:
         """Refuse inputs that the model does not take.
 
@@ -127,6 +131,19 @@ class Inference:
     version: int
 
 
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """Which versions of a model are loaded: one answers, those beside it answer who asks for them by number.
+
+    Attributes:
+        up: whether the model can answer now.
+    """
+
+    answering: int
+    beside: frozenset[int] = frozenset()
+    up: bool = True
+
+
 class Backend(Protocol):
     """Runs models by name."""
 
@@ -141,13 +158,43 @@ class Backend(Protocol):
         """Whether callers can be answered: started, not closing, nothing broken."""
 
     def specs(self) -> Mapping[str, ModelSpec]:
-        """The models by name.
+        """The models by name, as they are in the version that answers.
 
         Raises:
             MienError: NOT_READY (starting or closing): that there is no such model, nobody can say yet.
         """
 
-    async def infer(self, model: str, inputs: Tensors, *, deadline_s: float | None) -> Inference:
+    def holdings(self) -> Mapping[str, Holding]:
+        """Which versions are loaded, by the model's name.
+
+        Raises:
+            MienError: NOT_READY.
+        """
+
+    async def load(self, model: str, version: int, *, beside: Collection[int] = ()) -> None:
+        """Read a version from disk, warm it up, and have it answer from then on; no call fails meanwhile.
+
+        Args:
+            model: one of `specs`.
+            beside: versions that stay loaded, or are, without answering who names none. What is neither finishes what
+                it runs, and is let go.
+
+        Raises:
+            RepositoryError: a version cannot be served; all is as before. The sentence has no path.
+            MienError: NOT_READY.
+        """
+
+    async def release(self, model: str, version: int) -> None:
+        """Let a version go that is loaded beside the one that answers; it finishes what it runs.
+
+        Raises:
+            RepositoryError: it could not be done; the sentence says why.
+            MienError: NOT_READY.
+        """
+
+    async def infer(
+        self, model: str, inputs: Tensors, *, deadline_s: float | None, version: int | None = None
+    ) -> Inference:
         """Run rows through a model, batched with those of other callers; cancel the task to give up.
 
         Rows of a patient call (`services.calls`) let others go before and are never refused as QUEUE_FULL.
@@ -155,6 +202,7 @@ class Backend(Protocol):
         Args:
             inputs: by name, each `[n, *dims]`, n ≥ 1; more rows than fit a batch are split and joined again.
             deadline_s: seconds from now within which the answer is wanted; None: whenever.
+            version: one that is loaded; None: the one that answers.
 
         Raises:
             MienError: UNKNOWN_MODEL, BAD_PARAMETER, QUEUE_FULL (with `retry_after_s`), DEADLINE_EXCEEDED,

@@ -34,6 +34,9 @@ class Observer(Protocol):
     def loaded(self, model: ModelVersion, load_s: float) -> None:
         """A model can answer: it took so long to load and warm it up."""
 
+    def serves(self, model: ModelVersion, serving: bool) -> None:
+        """A version is loaded from now on, or no more."""
+
     def queued(self, model: ModelVersion, rows: int) -> None:
         """So many rows wait for a batch now."""
 

@@ -54,10 +54,28 @@ def read_repository(repository: Path) -> dict[str, ModelSpec]:
     return specs
 
 
+def read_version(repository: Path, name: str, version: int) -> ModelSpec:
+    """One version of an entry, whatever its version policy says.
+
+    Raises:
+        RepositoryError: there is no such version, or the entry is wrong.
+    """
+    present = versions_on_disk(repository, name)
+    if version not in present:
+        there = f"there are {', '.join(map(str, present))}" if present else "there is none"
+        raise RepositoryError(f"{name} has no version {version} on disk; {there}.")
+    return _read_entry(repository / name, [version], every=True)
+
+
+def versions_on_disk(repository: Path, name: str) -> tuple[int, ...]:
+    """The version folders of an entry, ascending; none where there is no such entry."""
+    entry = repository / name
+    return tuple(_version_folders(entry)) if entry.is_dir() else ()
+
+
 def has_version(repository: Path, name: str) -> bool:
     """Whether the repository has an entry of this name that would be served; nothing else is asked of it."""
-    entry = repository / name
-    return entry.is_dir() and bool(_version_folders(entry))
+    return bool(versions_on_disk(repository, name))
 
 
 def _version_folders(entry: Path) -> list[int]:
@@ -66,7 +84,7 @@ def _version_folders(entry: Path) -> list[int]:
     return sorted(int(name) for name in names if name.isascii() and name.isdigit() and not name.startswith("0"))
 
 
-def _read_entry(entry: Path, present: list[int]) -> ModelSpec:
+def _read_entry(entry: Path, present: list[int], *, every: bool = False) -> ModelSpec:
     try:
         config = text_format.Parse(_text(entry / "config.pbtxt"), pb.ModelConfig())
     except text_format.ParseError as error:
@@ -78,7 +96,7 @@ def _read_entry(entry: Path, present: list[int]) -> ModelSpec:
     if config.max_batch_size < 1:
         raise RepositoryError(f"{entry.name}/config.pbtxt needs a max_batch_size of at least 1.")
 
-    versions = _served(entry, config.version_policy, present)
+    versions = tuple(present) if every else _served(entry, config.version_policy, present)
     folder = entry / str(versions[-1])
     path = folder / (config.default_model_filename or "model.onnx")
     if not path.is_file():

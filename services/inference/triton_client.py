@@ -5,10 +5,16 @@ Speaks in specs, rows and verdicts; retries, deadlines and who may ask are `trit
 
 from __future__ import annotations
 
+import asyncio
+import json
+import logging
+import re
+from collections.abc import Collection
 from math import inf
 from typing import Any
 
 import numpy as np
+from google.protobuf.json_format import MessageToDict
 from tritonclient.grpc import InferInput, InferRequestedOutput, aio  # type: ignore[import-untyped, unused-ignore]
 from tritonclient.utils import (  # type: ignore[import-untyped, unused-ignore]
     InferenceServerException,
@@ -21,7 +27,9 @@ from services.inference.backend import ModelSpec, Tensor, Tensors
 from services.inference.repository import RepositoryError
 from services.inference.verdicts import RefusalError, Verdict, verdict
 
-_ALIVE_S, _ASK_S = 1.0, 5.0
+log = logging.getLogger(__name__)
+
+_ALIVE_S, _ASK_S, _LOAD_S, _LOOK_EVERY_S = 1.0, 5.0, 300.0, 0.5
 _PATIENT = 2  # the priority level that config.pbtxt has for those who let others go before
 _CHANNEL = [
     ("grpc.max_send_message_length", -1),
@@ -41,10 +49,13 @@ class TritonClient:
         self.address = address
         self._client = aio.InferenceServerClient(address, channel_args=_CHANNEL)
 
-    async def infer(self, spec: ModelSpec, inputs: Tensors, left_s: float) -> tuple[Tensors, int]:
+    async def infer(
+        self, spec: ModelSpec, inputs: Tensors, left_s: float, version: int | None = None
+    ) -> tuple[Tensors, int]:
         """The outputs for at most a batch of rows, and the version that gave them.
 
         Args:
+            version: None: the newest that is loaded.
             left_s: Triton drops the request from its queue when this has passed; inf: never.
 
         Raises:
@@ -59,6 +70,7 @@ class TritonClient:
             result = await self._client.infer(
                 spec.name,
                 sent,
+                model_version=str(version or ""),
                 outputs=[InferRequestedOutput(output.name) for output in spec.outputs],
                 request_id=calls.request_id(),
                 priority=_PATIENT if calls.patient() else 0,
@@ -75,14 +87,14 @@ class TritonClient:
             raise RefusalError(Verdict.FAILED, f"{rows} rows in, another number out")
         return outputs, int(result.get_response().model_version)
 
-    async def probe(self, spec: ModelSpec, within_s: float) -> None:
+    async def probe(self, spec: ModelSpec, within_s: float, version: int | None) -> None:
         """Ask the model about one row of zeros.
 
         Raises:
             RefusalError: it gave no answer.
         """
         rows = {one.name: np.zeros((1, *(max(1, dim) for dim in one.dims)), one.dtype) for one in spec.inputs}
-        await self.infer(spec, rows, within_s)
+        await self.infer(spec, rows, within_s, version)
 
     async def ready(self) -> bool:
         """Whether the server has loaded all that it shall serve."""
@@ -91,6 +103,21 @@ class TritonClient:
         except InferenceServerException:
             return False
 
+    async def arrive(self, within_s: float) -> None:
+        """Wait until the server has loaded its models.
+
+        Raises:
+            RepositoryError: it did not come.
+        """
+        late = asyncio.get_running_loop().time() + within_s
+        log.info("waiting for Triton at %s", self.address)
+        while not await self.ready():
+            if asyncio.get_running_loop().time() >= late:
+                raise RepositoryError(
+                    f"No Triton is ready at {self.address}. Start it (make triton) or set MIEN_TRITON_ADDRESS."
+                )
+            await asyncio.sleep(_LOOK_EVERY_S)
+
     async def alive(self) -> bool | None:
         """Whether the server is there; None: it did not say in time."""
         try:
@@ -98,8 +125,42 @@ class TritonClient:
         except InferenceServerException as error:
             return None if _refused(error).verdict is Verdict.LATE else False
 
-    async def spent(self) -> dict[str, tuple[int, int]]:
-        """Nanoseconds that answered requests queued, and took in all, by model since the server started.
+    async def versions(self, name: str) -> set[int]:
+        """Those of a model that are loaded.
+
+        Raises:
+            RepositoryError: there is no such model, or no answer.
+        """
+        try:
+            told = await self._client.get_model_metadata(name, client_timeout=_ASK_S)
+        except InferenceServerException as error:
+            raise RepositoryError(f"Triton at {self.address} does not serve {name}: {error.message()}.") from None
+        return set(map(int, told.versions))
+
+    async def load(self, name: str, versions: Collection[int]) -> None:
+        """Have exactly these versions of a model served; what goes finishes what it runs.
+
+        Raises:
+            RepositoryError: they are not; what was served is served on.
+        """
+        try:
+            config = MessageToDict((await self._client.get_model_config(name, client_timeout=_ASK_S)).config)
+            config["versionPolicy"] = {"specific": {"versions": sorted(versions)}}
+            await self._client.load_model(name, config=json.dumps(config), client_timeout=_LOAD_S)
+        except InferenceServerException as error:
+            text = str(error.message())
+            if "not allowed" in text:
+                raise RepositoryError(
+                    "Triton takes no orders: start it with --model-control-mode explicit --load-model '*'."
+                ) from None
+            log.warning("triton did not load %s: %s", name, _refused(error).text)
+            raise RepositoryError(
+                f"Triton did not load {name} in version {', '.join(map(str, sorted(versions)))}; its log says why."
+            ) from None
+
+    async def spent(self) -> tuple[dict[str, tuple[int, int]], dict[str, set[int]]]:
+        """Nanoseconds that answered requests queued, and took in all, by model since the server started; and the
+        versions that are loaded, by model.
 
         Raises:
             RefusalError: it gave no answer.
@@ -109,10 +170,12 @@ class TritonClient:
         except InferenceServerException as error:
             raise _refused(error) from None
         sums: dict[str, tuple[int, int]] = {}
+        versions: dict[str, set[int]] = {}
         for one in told.model_stats:
             queued, whole = sums.get(one.name, (0, 0))
             sums[one.name] = (queued + one.inference_stats.queue.ns, whole + one.inference_stats.success.ns)
-        return sums
+            versions.setdefault(one.name, set()).add(int(one.version))
+        return sums, versions
 
     async def compare(self, spec: ModelSpec) -> None:
         """Refuse a model that is not the one of the repository here.
@@ -151,7 +214,8 @@ class TritonClient:
 
 def _refused(error: Any) -> RefusalError:
     text = str(error.message())
-    return RefusalError(verdict(str(error.status()), text), text.partition("\n")[0])
+    # for the log, where no folder of a machine belongs
+    return RefusalError(verdict(str(error.status()), text), re.sub(r"(/[^/\s:]+)+/", "", text.partition("\n")[0]))
 
 
 def _tensor(node: Any) -> Tensor:

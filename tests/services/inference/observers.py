@@ -21,10 +21,14 @@ class Ledger:
         self.loads: list[ModelVersion] = []
         self.answers = self.retries = 0
         self.up: dict[str, bool] = {}
+        self.serving: set[int] = set()
 
     def loaded(self, model: ModelVersion, load_s: float) -> None:
         assert load_s > 0
         self.loads.append(model)
+
+    def serves(self, model: ModelVersion, serving: bool) -> None:
+        (self.serving.add if serving else self.serving.discard)(model.version)
 
     def queued(self, model: ModelVersion, rows: int) -> None:
         assert rows >= 0
