@@ -142,12 +142,15 @@ async def serve(settings: Settings, roles: tuple[str, ...], announce: Callable[[
     """Run the services of `roles` until SIGTERM or Ctrl-C; `announce` is called when they answer.
 
     Raises:
-        OSError: a port is taken, or the file of the face detector is missing or not one.
+        OSError: a port is taken, the file of the face detector is missing or not one, or traces need an extra.
         RepositoryError: the model repository is not one, or lacks a model that was chosen; the sentence says which.
     """
     logs.configure(settings.log_level, settings.log_format)
+    tracing = choices.tracing(settings, roles, VERSION)
     lifecycle = server.Lifecycle()
     parts = wire(settings, roles, lifecycle)
+    if tracing:
+        parts.close.insert(0, tracing)  # the last to be closed: the others may still have something to tell
 
     async def start() -> None:
         for step in parts.start:

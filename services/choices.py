@@ -1,9 +1,9 @@
-"""Which implementations the settings choose: who finds the faces, who runs the models. Called by `app` only."""
+"""Which implementations the settings choose: who finds faces, runs models, keeps traces. Called by `app` only."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 from services.chassis.threads import Threads
@@ -19,6 +19,7 @@ from services.inference.backend import Backend, ModelSpec
 from services.inference.candidates import read_candidates
 from services.inference.repository import RepositoryError, has_version
 from services.inference.rollout import Rollout
+from services.inference.traced import TracedBackend
 from services.metrics import Metrics
 from services.settings import Settings
 
@@ -37,13 +38,34 @@ def rollout(settings: Settings, metrics: Metrics, wanted: Callable[[str], bool])
 
 def _backend(settings: Settings, metrics: Metrics, wanted: Callable[[str], bool]) -> Backend:
     """Only the chosen one's library is loaded."""
+    chosen: Backend
     if settings.backend == "triton":
         from services.inference.triton import TritonBackend
 
-        return TritonBackend(settings.triton_address, settings.model_repository, metrics, wanted, check=_check)
-    from services.inference.embedded import EmbeddedBackend
+        chosen = TritonBackend(settings.triton_address, settings.model_repository, metrics, wanted, check=_check)
+    else:
+        from services.inference.embedded import EmbeddedBackend
 
-    return EmbeddedBackend(settings.model_repository, metrics, wanted)
+        chosen = EmbeddedBackend(settings.model_repository, metrics, wanted)
+    return TracedBackend(chosen, estimates=settings.backend == "triton") if settings.otlp_endpoint else chosen
+
+
+def tracing(settings: Settings, roles: tuple[str, ...], version: str) -> Callable[[], Awaitable[None]] | None:
+    """Keep this process's spans, if they are wanted; what is returned sends the last of them.
+
+    Raises:
+        OSError: the extra `tracing` is not installed.
+    """
+    if not settings.otlp_endpoint:
+        return None
+    try:
+        from services.chassis.tracing import Tracing, sender
+    except ModuleNotFoundError as error:
+        if not (error.name or "").startswith("opentelemetry"):
+            raise
+        raise OSError("MIEN_OTLP_ENDPOINT needs an extra: pip install 'mien[tracing]'.") from None
+    name = f"mien-{roles[0]}" if len(roles) == 1 else "mien"
+    return Tracing(sender(settings.otlp_endpoint), settings.trace_share, name, version).close
 
 
 def _check(spec: ModelSpec) -> None:

@@ -6,6 +6,7 @@ Any other exception is a defect: it is logged, and the caller gets `Kind.INTERNA
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -96,3 +97,12 @@ class MienError(Exception):
         self.detail = detail
         self.field = field
         self.retry_after_s = retry_after_s
+
+
+def kind_of(error: BaseException) -> Kind:
+    """What an exception comes to, for those who count."""
+    if isinstance(error, MienError):
+        return error.kind
+    if isinstance(error, asyncio.CancelledError):
+        return Kind.CANCELLED
+    return Kind.DEADLINE_EXCEEDED if isinstance(error, TimeoutError) else Kind.INTERNAL

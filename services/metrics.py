@@ -16,8 +16,9 @@ from contextlib import contextmanager, suppress
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
+from services import spans
 from services.domain import ModelVersion
-from services.errors import Kind, MienError
+from services.errors import Kind, kind_of
 
 _LATENCY_S = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0, 30.0)
 _SHORT_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
@@ -193,12 +194,13 @@ class Metrics:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Account for the block as a stage of the pipeline."""
+        """Account for the block as a stage of the pipeline, in the trace too."""
         started = time.perf_counter()
         try:
-            yield
+            with spans.span(name):
+                yield
         except (Exception, asyncio.CancelledError) as error:
-            self.stage_failures.labels(name, _reason(error).value).inc()
+            self.stage_failures.labels(name, kind_of(error).value).inc()
             raise
         self.stage_duration.labels(name).observe(time.perf_counter() - started)
 
@@ -263,11 +265,3 @@ class Metrics:
     def exposition(self) -> bytes:
         """The text that Prometheus scrapes."""
         return generate_latest(self.registry)
-
-
-def _reason(error: BaseException) -> Kind:
-    if isinstance(error, MienError):
-        return error.kind
-    if isinstance(error, asyncio.CancelledError):
-        return Kind.CANCELLED
-    return Kind.DEADLINE_EXCEEDED if isinstance(error, TimeoutError) else Kind.INTERNAL

@@ -76,3 +76,9 @@ class Settings(BaseSettings):
     # logs
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["auto", "json", "text"] = Field("auto", description="auto: text on a terminal, else json")
+
+    # traces
+    otlp_endpoint: str = Field(
+        "", pattern=r"^(https?://[^/\s]+)?$", description="where traces go, http://host:4317; empty: nobody traces"
+    )
+    trace_share: float = Field(1.0, ge=0, le=1, description="of the calls whose caller has not decided")

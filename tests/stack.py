@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +26,7 @@ PORTS = (
     "GENERATION_REST_PORT",
     "GENERATION_RPC_PORT",
 )
+_BEHIND = ("detection", "classification", "generation")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,20 @@ def running(
         finally:
             process.kill()
             process.wait()
+
+
+@contextmanager
+def apart(**settings: object) -> Iterator[Mapping[str, Stack]]:
+    """The four services as processes of their own with these settings, by name; the gateway asks the other three."""
+    with ExitStack() as held:
+        stacks = {name: held.enter_context(running(name, ready=False, **settings)) for name in _BEHIND}
+        for name, stack in stacks.items():
+            _wait(stack, name, 180.0)
+        addresses = {f"{name}_address": stack.address(name) for name, stack in stacks.items()}
+        yield {
+            "gateway": held.enter_context(running("gateway", ready_within_s=180.0, **settings, **addresses)),
+            **stacks,
+        }
 
 
 def _wait(stack: Stack, service: str, within_s: float) -> None:

@@ -38,6 +38,7 @@ class Triton:
     grpc: int
     metrics: int
     log: Path
+    otlp: str = ""
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -49,6 +50,7 @@ class Triton:
         command: list[Any] = [python(), ROOT / "deploy" / "triton" / "serve.py", "--repository", self.repository]
         command += ["--http-port", self.http, "--grpc-port", self.grpc, "--metrics-port", self.metrics]
         command += ["--model-control-mode", self.control, "--exit-timeout-s", 5]
+        command += ["--otlp", self.otlp] if self.otlp else []
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
                 list(map(str, command)), stdout=output, stderr=output, start_new_session=True
@@ -126,10 +128,10 @@ def python() -> str:
 
 
 @contextmanager
-def running(repository: Path, control: str = "none") -> Iterator[Triton]:
-    """Run Triton on this repository until the block ends."""
+def running(repository: Path, control: str = "none", otlp: str = "") -> Iterator[Triton]:
+    """Run Triton on this repository until the block ends; it sends traces to `otlp`, where that is named."""
     with tempfile.TemporaryDirectory() as folder:
-        server = Triton(repository, control, *free_ports(3), Path(folder) / "log")
+        server = Triton(repository, control, *free_ports(3), Path(folder) / "log", otlp)
         try:
             server.start()
             yield server

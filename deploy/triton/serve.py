@@ -124,9 +124,12 @@ def _flags(options: argparse.Namespace, repository: Path, backends: Path) -> lis
     }
     if not options.overlay:
         flags["allow-gpu-metrics"] = "false"
-    loads = [f"--load-model={name}" for name in options.load_model]
+    more = [f"--load-model={name}" for name in options.load_model]
+    if options.otlp:  # rate 0: what the services trace, and nothing else
+        told = ("mode=opentelemetry", "level=TIMESTAMPS", "rate=0", f"opentelemetry,url={options.otlp}/v1/traces")
+        more += [f"--trace-config={one}" for one in told]
     # the configs are complete: nothing shall be guessed from the graphs
-    return [*(f"--{name}={value}" for name, value in flags.items()), *loads, "--disable-auto-complete-config"]
+    return [*(f"--{name}={value}" for name, value in flags.items()), *more, "--disable-auto-complete-config"]
 
 
 def _arguments() -> argparse.Namespace:
@@ -142,6 +145,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--exit-timeout-s", type=int, default=30, help="the longest that calls in flight are waited for"
     )
+    parser.add_argument("--otlp", help="trace: a collector's OTLP over HTTP, http://host:4318")
     parser.add_argument("--log-verbose", type=int, default=0)
     return parser.parse_args()
 

@@ -10,6 +10,8 @@ import logging
 import sys
 import time
 
+from services import spans
+
 ACCESS = logging.getLogger("mien.access")
 
 
@@ -47,5 +49,7 @@ def configure(level: str, style: str) -> None:
 
 
 def access(**fields: object) -> None:
-    """The one line that a call leaves behind."""
+    """The one line that a call leaves behind; with the trace, where one is kept."""
+    if trace_id := spans.trace_id():
+        fields["trace_id"] = trace_id
     ACCESS.info("%s %s", fields.get("service"), fields.get("method"), extra={"fields": fields})

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 from fastapi import APIRouter, FastAPI, Request, Response
@@ -18,7 +19,7 @@ from fastapi_offline import FastAPIOffline
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from services import calls
+from services import calls, spans
 from services.chassis import failures, logs, problems
 from services.chassis.admission import Admission
 from services.domain import Timings
@@ -29,6 +30,8 @@ LOG = logging.getLogger("mien.rest")
 
 Readiness = Callable[[], Awaitable[dict[str, bool]]]
 T = TypeVar("T")
+_TRACE = (b"traceparent", b"tracestate")
+_FASTAPIS_OWN = ("tracing", "metrics", "logs", "auto_configure")  # would tell addresses, queries and tracebacks
 
 
 def build(
@@ -55,6 +58,7 @@ def build(
         description="Facial expressions in photographs of statues and of people. "
         "An expression shown is not an emotion felt.",
         redoc_url=None,
+        telemetry=dict.fromkeys(_FASTAPIS_OWN, False),
     )
     problems.install(app)
     app.include_router(routes)
@@ -120,7 +124,10 @@ class _Edge:
         started, status, received, sent, departed = time.perf_counter(), 500, 0, 0, False
         in_flight = self.metrics.in_flight.labels(self.service, "rest")
 
-        with calls.answering(calls.new_id(headers.get(b"x-request-id")), self.timeout_s) as call:
+        with (
+            calls.answering(calls.new_id(headers.get(b"x-request-id")), self.timeout_s) as call,
+            self._span(scope["path"], headers) as span,
+        ):
 
             async def take() -> Message:
                 nonlocal received, departed
@@ -148,7 +155,13 @@ class _Edge:
                 await problems.problem(failures.known(error))(scope, take, answer)
             finally:
                 in_flight.dec()
-                self._record(scope, call, status, received, sent, time.perf_counter() - started)
+                self._record(scope, call, span, status, received, sent, time.perf_counter() - started)
+
+    def _span(self, path: str, headers: Mapping[bytes, str]) -> AbstractContextManager[spans.Span]:
+        """The call's; a probe has none."""
+        if not path.startswith("/v1/"):
+            return spans.NOTHING
+        return spans.serving("rest", {name.decode(): headers[name] for name in _TRACE if name in headers})
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send, wanted: str | None, call: calls.Call) -> None:
         try:
@@ -167,14 +180,20 @@ class _Edge:
         matching = (route for route in self.routes if route.matches(scope)[0] is not Match.NONE)
         return str(getattr(scope.get("route") or next(matching, None), "path", UNMATCHED))
 
-    def _record(self, scope: Scope, call: calls.Call, status: int, received: int, sent: int, seconds: float) -> None:
+    def _record(
+        self, scope: Scope, call: calls.Call, span: spans.Span, status: int, received: int, sent: int, seconds: float
+    ) -> None:
         route = self._template(scope)
+        span.rename(route)
+        span.note({"service": self.service, "request_id": call.request_id, "status": status, **call.notes})
         self.metrics.requests.labels(self.service, "rest", route, str(status)).inc()
         self.metrics.request_duration.labels(self.service, "rest", route).observe(seconds)
         self.metrics.received.labels(self.service, "rest", route).inc(received)
         self.metrics.sent.labels(self.service, "rest", route).inc(sent)
         if "code" in call.notes:  # `problems` leaves it there
-            self.metrics.failed(self.service, "rest", route, Kind(str(call.notes["code"])))
+            kind = Kind(str(call.notes["code"]))
+            self.metrics.failed(self.service, "rest", route, kind)
+            span.fail(kind)
         if route.startswith("/v1/"):
             logs.access(
                 request_id=call.request_id,

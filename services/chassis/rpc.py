@@ -20,7 +20,7 @@ from google.protobuf import any_pb2, duration_pb2
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
-from services import calls
+from services import calls, spans
 from services.chassis import failures, logs
 from services.chassis.admission import Admission
 from services.errors import TABLE, Kind, MienError
@@ -121,7 +121,10 @@ class Edge(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         in_flight = self.metrics.in_flight.labels(self.service, "grpc")
         in_flight.inc()
         request_id, patient = calls.new_id(metadata.get("x-request-id")), terms is self.patient
-        with calls.answering(request_id, timeout_s, patient=patient) as call:
+        with (
+            calls.answering(request_id, timeout_s, patient=patient) as call,
+            spans.serving(method, metadata) as span,
+        ):
             try:
                 await context.send_initial_metadata((("x-request-id", call.request_id),))
                 with terms.admission.admitted():
@@ -137,11 +140,16 @@ class Edge(grpc.aio.ServerInterceptor):  # type: ignore[misc]
                 ended = failure.kind
             finally:
                 in_flight.dec()
-                self._record(call, method, ended, time.perf_counter() - started, streamed=terms is self.streams)
+                self._record(call, span, method, ended, time.perf_counter() - started, streamed=terms is self.streams)
             await context.abort_with_status(rpc_status.to_status(status_of(failure)))
 
-    def _record(self, call: calls.Call, method: str, failure: Kind | None, seconds: float, *, streamed: bool) -> None:
+    def _record(
+        self, call: calls.Call, span: spans.Span, method: str, failure: Kind | None, seconds: float, *, streamed: bool
+    ) -> None:
         self._count(method, failure)
+        span.note({"service": self.service, "request_id": call.request_id, **call.notes})
+        if failure:
+            span.fail(failure)
         if not streamed:  # how long a stream lasts is its caller's affair
             self.metrics.request_duration.labels(self.service, "grpc", method).observe(seconds)
         fields = {"request_id": call.request_id, "service": self.service, "transport": "grpc", "method": method}
@@ -226,6 +234,7 @@ async def _call(method: Callable[..., Awaitable[Any]], message: Any) -> Any:
     metadata = [("x-request-id", calls.request_id())] if calls.request_id() else []
     if calls.patient():
         metadata.append((_PATIENT, "1"))
+    metadata += spans.headers().items()
     try:
         return await method(
             message, timeout=None if remaining is None else max(0.0, remaining - _MARGIN_S), metadata=metadata

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from mien.v1 import mien_pb2 as pb
-from services import calls
+from services import calls, spans
 from services.chassis import failures
 from services.chassis.windows import Room, Window
 from services.errors import TABLE, Kind, MienError
@@ -168,16 +168,20 @@ class _Stream:
 
     async def _work(self, request: Request, arrived: float) -> Any:
         """The item's result, or the `MienError` that it has instead."""
-        try:
-            timeout_s = self._allowed_s(request) - (time.monotonic() - arrived)
-            stream_s = calls.remaining_s()
-            if stream_s is not None:
-                timeout_s = min(timeout_s, stream_s)
-            with calls.answering(calls.request_id(), timeout_s, patient=True):
-                async with asyncio.timeout(timeout_s):
-                    return await self._method.work(request.item)
-        except Exception as error:
-            return failures.known(error)
+        with spans.serving(f"{self._method.name} item", {}) as span:  # a trace of its own: streams have millions
+            span.note({"request_id": calls.request_id()})
+            try:
+                timeout_s = self._allowed_s(request) - (time.monotonic() - arrived)
+                stream_s = calls.remaining_s()
+                if stream_s is not None:
+                    timeout_s = min(timeout_s, stream_s)
+                with calls.answering(calls.request_id(), timeout_s, patient=True):
+                    async with asyncio.timeout(timeout_s):
+                        return await self._method.work(request.item)
+            except Exception as error:
+                failure = failures.known(error)
+                span.fail(failure.kind)
+                return failure
 
     def _allowed_s(self, request: Request) -> float:
         if len(request.id) > MOST_ID_CHARACTERS:

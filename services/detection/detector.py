@@ -14,6 +14,7 @@ from typing import Protocol
 
 import numpy as np
 
+from services import spans
 from services.chassis.memory import PixelBudget
 from services.chassis.threads import Spent, Threads
 from services.chassis.turns import Turns
@@ -98,17 +99,20 @@ class FaceDetector:
                 faces = [Face(Box(0.0, 0.0, float(width), float(height)), 1.0)]
                 frames = [Square(width / 2, height / 2, float(max(width, height)))]
             else:
-                faces = sorted(await self._search.search(picture, spent), key=lambda face: face.box.x)
+                with spans.span("search"):
+                    faces = sorted(await self._search.search(picture, spent), key=lambda face: face.box.x)
                 frames = [self._search.frame(face) for face in faces]
             if self._landmarker and faces:
-                readings = await self._landmarker.read(picture, faces, frames, spent)
+                with spans.span("align", {"faces": len(faces)}):
+                    readings = await self._landmarker.read(picture, faces, frames, spent)
                 if not whole_picture:
                     readings = [each for each in readings if self._search.confirmed(each.face, each.quality)]
                     frames = [each.square for each in readings]
                 faces = [each.face for each in readings]
             crops = np.zeros((0, 0, 0, 3), np.uint8)
             if crop_px:
-                crops = await self._threads.do(partial(cut_all, picture, frames, crop_px), spent)
+                work = partial(cut_all, picture, frames, crop_px)
+                crops = await self._threads.do(spans.traced("cut", work), spent)
         total_s = time.perf_counter() - called
         timings = Timings(total_s, max(0.0, total_s - spent.queue_s), spent.queue_s, spent.inference_s)
         return Detection(width, height, tuple(faces), crops, timings)
@@ -135,7 +139,7 @@ class FaceDetector:
         called = time.perf_counter()
         async with self._decoding:
             spent.queue_s += time.perf_counter() - called
-            picture = await self._threads.do(partial(decode, image, self._limits), spent)
+            picture = await self._threads.do(spans.traced("decode", partial(decode, image, self._limits)), spent)
             pixels = picture.shape[0] * picture.shape[1]
             called = time.perf_counter()
             await held.enter_async_context(self._memory.held(pixels + min(_CANVAS_SHARE * pixels, _CANVAS_PIXELS)))

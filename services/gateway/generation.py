@@ -14,7 +14,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from services import calls, documents, synthetic
+from services import calls, documents, spans, synthetic
 from services.chassis.memory import PixelBudget
 from services.chassis.threads import Spent, Threads
 from services.domain import (
@@ -141,7 +141,8 @@ class GenerationPipeline:
         self, image: bytes, detection: Detection, chosen: Mapping[int, Face], wish: Wish, spent: Spent
     ) -> Rendering:
         squares = [face.square for face in chosen.values() if face.square]
-        picture, crops = await self._threads.do(partial(_read, image, self._limits, squares), spent)
+        reading = spans.traced("decode", partial(_read, image, self._limits, squares))
+        picture, crops = await self._threads.do(reading, spent)
         present = [[face.action_units[name] for name in ACTION_UNITS] for face in chosen.values()]
         generation = await self._generator.generate(
             crops,
@@ -169,7 +170,7 @@ class GenerationPipeline:
         def files() -> tuple[bytes, ...]:
             return _files(_pasted(picture, squares, crops, generation), wish.form, rendering)
 
-        return replace(rendering, files=await self._threads.do(files, spent))
+        return replace(rendering, files=await self._threads.do(spans.traced("encode", files), spent))
 
     async def _check_model(self, name: str) -> None:
         models = await self._generator.models()
@@ -233,9 +234,10 @@ def _read(image: bytes, limits: ImageLimits, squares: Sequence[Square]) -> tuple
 def _pasted(picture: RGB, squares: Sequence[Square], crops: RGB, generation: Generation) -> Iterator[RGB]:
     """The picture with its faces repainted, once for each frame."""
     for rendered, masks in zip(generation.rendered, generation.masks, strict=True):
-        frame = picture.copy()
-        for square, crop, face, mask in zip(squares, crops, rendered, masks, strict=True):
-            paste(frame, square, crop, face, mask)
+        with spans.span("paste"):
+            frame = picture.copy()
+            for square, crop, face, mask in zip(squares, crops, rendered, masks, strict=True):
+                paste(frame, square, crop, face, mask)
         yield frame
 
 

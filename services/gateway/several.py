@@ -11,7 +11,7 @@ import math
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from services import calls
+from services import calls, spans
 from services.chassis import failures
 from services.chassis.admission import Admission
 from services.chassis.uploads import check_size
@@ -61,9 +61,14 @@ class SeveralPhotos:
 
     async def _outcome(self, image: bytes, classify: Classify) -> Reading | MienError:
         left_s = calls.remaining_s()
-        with calls.answering(calls.request_id(), math.inf if left_s is None else left_s, patient=True):
+        with (
+            calls.answering(calls.request_id(), math.inf if left_s is None else left_s, patient=True),
+            spans.span("photo") as span,
+        ):
             try:
                 check_size(image, self._max_bytes)
                 return await classify(image)
             except Exception as error:
-                return failures.known(error)
+                failure = failures.known(error)
+                span.fail(failure.kind)
+                return failure

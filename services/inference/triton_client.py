@@ -22,7 +22,7 @@ from tritonclient.utils import (  # type: ignore[import-untyped, unused-ignore]
     triton_to_np_dtype,
 )
 
-from services import calls
+from services import calls, spans
 from services.inference.backend import ModelSpec, Tensor, Tensors
 from services.inference.repository import RepositoryError
 from services.inference.verdicts import RefusalError, Verdict, verdict
@@ -76,6 +76,7 @@ class TritonClient:
                 priority=_PATIENT if calls.patient() else 0,
                 timeout=max(1, int(left_s * 1e6)) if left_s < inf else None,
                 client_timeout=left_s if left_s < inf else None,
+                headers=spans.headers() if spans.trace_id() else {},  # Triton keeps whatever has any
             )
             outputs = {output.name: result.as_numpy(output.name) for output in spec.outputs}
         except InferenceServerException as error:
