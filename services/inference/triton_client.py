@@ -97,22 +97,18 @@ class TritonClient:
         rows = {one.name: np.zeros((1, *(max(1, dim) for dim in one.dims)), one.dtype) for one in spec.inputs}
         await self.infer(spec, rows, within_s, version)
 
-    async def ready(self) -> bool:
-        """Whether the server has loaded all that it shall serve."""
-        try:
-            return bool(await self._client.is_server_ready(client_timeout=_ALIVE_S))
-        except InferenceServerException:
-            return False
-
     async def arrive(self, within_s: float) -> None:
-        """Wait until the server has loaded its models.
+        """Wait until the server is there, which listens when its models are loaded.
+
+        It is not asked whether it is "ready": it says no for any model that ever failed to load, also one that nobody
+        here wants.
 
         Raises:
             RepositoryError: it did not come.
         """
         late = asyncio.get_running_loop().time() + within_s
         log.info("waiting for Triton at %s", self.address)
-        while not await self.ready():
+        while not await self.alive():
             if asyncio.get_running_loop().time() >= late:
                 raise RepositoryError(
                     f"No Triton is ready at {self.address}. Start it (make triton) or set MIEN_TRITON_ADDRESS."
