@@ -5,21 +5,16 @@ A real `mien serve all` classifies rendered heads with `explain=true`; what come
 
 from __future__ import annotations
 
-import argparse
 import base64
 import io
-from pathlib import Path
 
 import httpx
-import numpy as np
 from PIL import Image, ImageDraw
 
-from services.synthetic import picture
-from tests.stack import running
+from tests.e2e.sheet import PICTURES, write
 
 HEADS = (0, 4, 3, 6)
 TILE_PX, LINE_PX = 224, 40
-PICTURES = Path(__file__).resolve().parents[1] / "pictures"
 
 
 def sheet(url: str) -> Image.Image:
@@ -42,14 +37,5 @@ def sheet(url: str) -> Image.Image:
     return canvas
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Explained expressions of rendered heads, through a running gateway.")
-    parser.add_argument("to", type=Path, help="a .jpg")
-    options = parser.parse_args()
-    with running("all") as server:
-        made = sheet(server.url())
-    options.to.write_bytes(picture(np.asarray(made), "jpeg", 88))
-
-
 if __name__ == "__main__":
-    main()
+    write(sheet, "Explained expressions of rendered heads, through a running gateway.")

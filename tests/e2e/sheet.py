@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import io
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -43,14 +44,15 @@ def sheet(url: str) -> Image.Image:
     return canvas
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Six expressions on rendered heads, through a running gateway.")
+def write(draw: Callable[[str], Image.Image], description: str) -> None:
+    """The command: start everything, `draw` with the gateway's URL, write the picture where the caller wants it."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("to", type=Path, help="a .jpg")
     options = parser.parse_args()
     with running("all") as server:
-        made = sheet(server.url())
+        made = draw(server.url())
     options.to.write_bytes(picture(np.asarray(made), "jpeg", 88))
 
 
 if __name__ == "__main__":
-    main()
+    write(sheet, "Six expressions on rendered heads, through a running gateway.")

@@ -28,6 +28,7 @@ from rich.console import Console
 
 from tests import triton_server
 from tests.conftest import encoded, statue
+from tests.load import page
 from tests.load.callers import ask
 from tests.stack import Stack, running
 from tests.triton_server import Triton
@@ -133,11 +134,7 @@ def main() -> None:
     options = parser.parse_args()
     cells = measure(ROOT / "model_repository", options.rounds, options.requests, options.most_callers)
     text = table(cells, options.rounds, options.requests)
-    if options.write:
-        marks = r"(<!-- backends -->\n).*?(<!-- /backends -->)"
-        written = re.sub(marks, lambda m: f"{m[1]}{text}\n{m[2]}", options.write.read_text(), flags=re.DOTALL)
-        options.write.write_text(written)
-    Console().print(text, markup=False, soft_wrap=True)
+    page.publish(text, "backends", options.write)
 
 
 if __name__ == "__main__":

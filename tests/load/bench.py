@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import os
 import platform
-import re
 import statistics
 import tempfile
 from contextlib import ExitStack
@@ -27,6 +26,7 @@ from rich.console import Console
 from services.inference.repository import read_repository
 from tests.conftest import encoded, statue
 from tests.load import generation as generation_bench
+from tests.load import page
 from tests.load.bare import BarePipeline, best
 from tests.load.callers import ask
 from tests.stack import running
@@ -159,13 +159,7 @@ def main() -> None:
     options = parser.parse_args()
     repository = ROOT / "model_repository"
     text = table(measure(repository, options.rounds, options.requests))
-    if options.write:
-        readme = options.write.read_text()
-        marked = re.sub(
-            r"(<!-- bench -->\n).*?(<!-- /bench -->)", lambda m: f"{m[1]}{text}\n{m[2]}", readme, flags=re.DOTALL
-        )
-        options.write.write_text(marked)
-    Console().print(text, markup=False, soft_wrap=True)
+    page.publish(text, "bench", options.write)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ faces that were found. Colour: the same faces whole, tinted as photos and bronze
 from __future__ import annotations
 
 import argparse
-import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,11 +18,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
 
 from mien.client import Client
 from mien.v1 import mien_pb2 as pb
 from services.domain import EXPRESSIONS, RGB, Square
+from tests.load import page
 from tests.load.framing import backgrounds_without_faces, paste
 from tests.stack import running
 from training.data import ferplus
@@ -150,12 +149,7 @@ def main() -> None:
         rows = measure_sizes(client, validation, backgrounds, options.faces, options.seed)
         colours = measure_colours(client, validation, options.faces, options.seed)
     text = report(rows, colours, "YuNet" if options.yunet else "the repository's face_detector")
-    if options.write:
-        mark = "yunet" if options.yunet else "network"
-        place = re.compile(rf"(<!-- {mark} -->\n).*?(<!-- /{mark} -->)", re.DOTALL)
-        page = options.write.read_text()
-        options.write.write_text(place.sub(lambda found: f"{found[1]}{text}\n{found[2]}", page))
-    Console().print(text, markup=False, soft_wrap=True)
+    page.publish(text, "yunet" if options.yunet else "network", options.write)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,9 @@
-"""The batcher against a fake model: an int64 row `x` is answered by `3 x + 1`; negative rows make it fail."""
+"""The batcher against a fake model (`batching`)."""
 
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import Coroutine
 from itertools import chain, pairwise, repeat
 from typing import Any
 
@@ -13,102 +11,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from services.domain import ModelVersion
-from services.errors import Kind, MienError
-from services.inference.backend import Batching, Inference, Tensors
+from services.errors import Kind
+from services.inference.backend import Batching
 from services.inference.batcher import Batcher
-from services.lanes import MOST_PASSED
+from tests.services.inference.batching import LATE_S, Rows, bench, busy, error_of, rows_of, settled, until
 from tests.services.inference.observers import Ledger
-
-Rows = NDArray[np.int64]
-LATE_S = 5.0  # far more than a busy machine is ever late, far less than for ever
-
-
-class Model:
-    """The fake; while its gate is closed, batches that have begun stay in it."""
-
-    def __init__(self) -> None:
-        self.batches: list[list[int]] = []
-        self.gate = threading.Event()
-        self.gate.set()
-        self.most_at_once = self._at_once = 0
-        self._lock = threading.Lock()
-
-    def __call__(self, inputs: Tensors) -> Tensors:
-        with self._lock:
-            self.batches.append(inputs["x"][:, 0].tolist())
-            self._at_once += 1
-            self.most_at_once = max(self.most_at_once, self._at_once)
-        assert self.gate.wait(30)
-        with self._lock:
-            self._at_once -= 1
-        if (inputs["x"] < 0).any():
-            raise RuntimeError("secret of the house")
-        return {"y": inputs["x"] * 3 + 1}
-
-    @property
-    def seen(self) -> list[int]:
-        return [row for batch in self.batches for row in batch]
-
-
-class Bench:
-    """A batcher, its fake model and its ledger."""
-
-    def __init__(self, batching: Batching) -> None:
-        self.model, self.ledger = Model(), Ledger()
-        self.batcher = Batcher(ModelVersion("toy", 1), batching, self.model, self.ledger)
-
-    def ask(self, rows: Rows, deadline_s: float | None = None, *, patient: bool = False) -> asyncio.Task[Inference]:
-        return asyncio.create_task(self.batcher.submit({"x": rows}, deadline_s=deadline_s, patient=patient))
-
-
-@asynccontextmanager
-async def bench(**batching: Any) -> AsyncIterator[Bench]:
-    made = Bench(Batching(**batching))
-    try:
-        yield made
-    finally:
-        made.model.gate.set()
-        await made.batcher.close()
-        assert made.ledger.rows == 0, "everybody has left the queue"
-
-
-@asynccontextmanager
-async def busy(**batching: Any) -> AsyncIterator[Bench]:
-    """A bench whose instances all hold a batch of row 0, until the gate opens."""
-    async with bench(**batching) as made:
-        made.model.gate.clear()
-        holders: list[asyncio.Task[Inference]] = []
-        for _ in range(batching.get("instances", 1)):
-            holders.append(made.ask(rows_of(0)))
-            await until(lambda: len(made.model.batches) == len(holders))
-        yield made
-        made.model.gate.set()
-        await asyncio.gather(*holders)
-
-
-def rows_of(*values: int) -> Rows:
-    return np.array(values, np.int64)[:, None]
-
-
-async def until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(LATE_S):
-        while not true():  # noqa: ASYNC110 - the model runs in a thread, there is no event to wait for
-            await asyncio.sleep(0.001)
-
-
-async def settled() -> None:
-    """Let every task run until it waits."""
-    for _ in range(20):
-        await asyncio.sleep(0)
-
-
-async def error_of(task: asyncio.Task[Inference]) -> MienError:
-    with pytest.raises(MienError) as caught:
-        await task
-    return caught.value
 
 
 def own_rows(sizes: list[int]) -> list[Rows]:
@@ -347,51 +256,3 @@ async def test_close_finishes_what_is_queued_and_running_and_refuses_the_rest() 
         made.model.gate.set()
         await asyncio.wait_for(closing, LATE_S)
         assert [task.result().outputs["y"].tolist() for task in queued] == [[[4]], [[7]], [[10]]]
-
-
-async def test_rows_of_a_single_call_go_before_patient_rows_that_came_earlier() -> None:
-    async with busy(max_batch_size=2) as made:
-        patient = [made.ask(rows_of(n), patient=True) for n in (1, 2, 3)]
-        await settled()
-        single = made.ask(rows_of(9))
-        await settled()
-        made.model.gate.set()
-        await asyncio.gather(single, *patient)
-        assert made.model.batches == [[0], [9, 1], [2, 3]]
-
-
-async def test_patient_rows_come_to_their_turn_however_many_single_calls_there_are() -> None:
-    async with busy(max_batch_size=2) as made:
-        patient = made.ask(rows_of(99), patient=True)
-        await settled()
-        single = [made.ask(rows_of(n, n)) for n in range(1, 20)]
-        await settled()
-        made.model.gate.set()
-        await asyncio.gather(patient, *single)
-        assert 2 <= made.model.batches.index([99]) <= 1 + MOST_PASSED
-
-
-async def test_patient_rows_wait_where_the_queue_is_full_and_fill_it_for_nobody_else() -> None:
-    async with busy(max_batch_size=1, max_queue_size=2) as made:
-        patient = [made.ask(rows_of(n), patient=True) for n in (1, 2, 3)]
-        await settled()
-        single = [made.ask(rows_of(n)) for n in (4, 5)]
-        await settled()
-        assert (await error_of(made.ask(rows_of(6)))).kind is Kind.QUEUE_FULL
-        patient.append(made.ask(rows_of(7), patient=True))
-        await settled()
-        made.model.gate.set()
-        await asyncio.gather(*patient, *single)
-        assert made.model.seen == [0, 4, 5, 1, 2, 3, 7]
-
-
-async def test_patient_callers_who_leave_are_dropped_from_behind_the_others() -> None:
-    async with busy(max_batch_size=8) as made:
-        patient = [made.ask(rows_of(n), patient=True) for n in (1, 2)]
-        single = made.ask(rows_of(3))
-        await settled()
-        patient[0].cancel()
-        await settled()
-        made.model.gate.set()
-        await asyncio.gather(patient[1], single)
-        assert made.model.batches == [[0], [3, 2]]
