@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import subprocess
 import threading
 import time
@@ -21,6 +22,7 @@ from tests.deploy.prometheus import DASHBOARDS, MONITORING, names_in, program
 from tests.e2e.conftest import generating_repository  # noqa: F401 (a fixture)
 from tests.e2e.generating import PICTURE
 from tests.scrapes import sample, scrape
+from tests.services.inference.toy_repository import write_classifier
 from tests.stack import Stack, free_ports, running
 
 SERVICES = ("gateway", "detection", "classification", "generation")
@@ -42,8 +44,12 @@ def queries(only_triton: bool) -> list[tuple[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def stack(generating_repository: Path) -> Iterator[Stack]:  # noqa: F811
-    with running("all", model_repository=generating_repository) as process:
+def stack(generating_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:  # noqa: F811
+    """With a shadow, whose panel would else be empty."""
+    models = tmp_path_factory.mktemp("shadowed") / "models"
+    shutil.copytree(generating_repository, models)
+    write_classifier(models, version=2)
+    with running("all", model_repository=models, shadow="expression_classifier=1") as process:
         yield process
 
 
