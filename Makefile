@@ -9,7 +9,7 @@ TRITON_PYTHON ?= $(PYTHON)
 TRITON_HERE = $(shell $(TRITON_PYTHON) -c 'import platform, sys; print(".venv-triton/ready" * (sys.version_info < (3, 13) and (sys.platform, platform.machine()) == ("linux", "x86_64")))')
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help run triton cluster test test-serving test-training lint proto bench lock train clean
+.PHONY: help run triton cluster test test-serving test-training e2e lint proto bench lock train clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 18
@@ -31,6 +31,9 @@ test-serving: .venv/dev $(TRITON_HERE) ## tests of everything but training, wher
 test-training: .venv-train/dev ## tests of training (torch)
 	$(TRAIN_BIN)/python -m pytest tests/training
 
+e2e: .venv/dev .venv-triton/ready ## the end-to-end tests against four processes, Triton and Prometheus
+	MIEN_TEST_CLUSTER=1 $(BIN)/python -m pytest tests/e2e
+
 lint: .venv/dev ## format, lint, types, import rules, proto lint, drift of the generated code
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -50,8 +53,8 @@ LOCK := $(BIN)/uv pip compile --quiet --no-config --index-url https://pypi.org/s
 	--python-version 3.11 --python-platform x86_64-manylinux_2_28 --custom-compile-command 'make lock'
 LOCKS := deploy/requirements
 lock: .venv/dev ## write deploy/requirements/*.txt, the images' packages with their hashes
-	$(LOCK) pyproject.toml --extra cpu -o $(LOCKS)/serve.txt
-	$(LOCK) pyproject.toml $(LOCKS)/serve-gpu.in --extra gpu -o $(LOCKS)/serve-gpu.txt
+	$(LOCK) pyproject.toml --extra cpu --extra tracing -o $(LOCKS)/serve.txt
+	$(LOCK) pyproject.toml $(LOCKS)/serve-gpu.in --extra gpu --extra tracing -o $(LOCKS)/serve-gpu.txt
 	$(LOCK) pyproject.toml --extra train -o $(LOCKS)/train.txt
 	$(LOCK) $(LOCKS)/build.in -o $(LOCKS)/build.txt
 

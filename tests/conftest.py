@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests import stack, triton_server
+from tests import clustered, stack, triton_server
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -45,9 +45,16 @@ def toy_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def toy_stack(toy_repository: Path) -> Iterator[stack.Stack]:
-    """All services in one real process, with the tiny classifier; or those at MIEN_TEST_PORT (containers, say)."""
+    """All services in one real process, with the tiny classifier.
+
+    Or those at MIEN_TEST_PORT (containers, say), or where MIEN_TEST_CLUSTER is set the whole deployment (`make e2e`).
+    """
     if port := os.environ.get("MIEN_TEST_PORT"):
         yield stack.elsewhere(int(port))
+        return
+    if os.environ.get("MIEN_TEST_CLUSTER"):
+        with clustered.everything(toy_repository) as running:
+            yield running
         return
     with stack.running("all", model_repository=toy_repository, log_format="json") as running:
         yield running

@@ -39,7 +39,8 @@ def test_a_lock_holds_what_pyproject_asks_for_with_hashes(lock: str, extra: str)
     """Whoever adds a dependency and forgets `make lock` gets an image that does not start."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    wanted = [*project["dependencies"], *extras[extra], *(extras["serving"] if extra != "train" else [])]
+    serving = [*extras["serving"], *extras["tracing"]] if extra != "train" else []
+    wanted = [*project["dependencies"], *extras[extra], *serving]
     names = {re.split(r"[\[<>=!~ ]", one)[0] for one in wanted} - {"mien"}
     text = (ROOT / "deploy" / "requirements" / f"{lock}.txt").read_text()
     locked = dict(re.findall(r"^([a-z0-9-]+)==(\S+) \\\n    --hash=sha256:", text, re.MULTILINE))
@@ -134,11 +135,12 @@ def test_compose_keeps_triton_and_monitoring_aside_and_every_image_pinned(compos
         "triton": ["triton"],
         "prometheus": ["monitoring"],
         "grafana": ["monitoring"],
+        "jaeger": ["tracing"],
     }
     triton = compose["services"]["triton"]
     assert "ports" not in triton
     assert triton["networks"] == ["inside"]
     assert triton["deploy"]["resources"]["reservations"]["devices"][0]["capabilities"] == ["gpu"]
-    for name in ("triton", "prometheus", "grafana"):
+    for name in ("triton", "prometheus", "grafana", "jaeger"):
         assert re.fullmatch(r"\$\{\w+:-\S+:v?\d+\.\d+\S*\}", compose["services"][name]["image"])
         assert compose["services"][name]["healthcheck"]["test"]

@@ -141,6 +141,19 @@ def test_only_three_services_reach_triton_and_nobody_what_no_policy_names() -> N
     assert "http" not in {port["port"] for rule in to_triton for port in rule["ports"]}
 
 
+def test_what_leaves_the_namespace_is_names_to_look_up_and_traces() -> None:
+    ours = {"app.kubernetes.io/name", "app.kubernetes.io/component"}
+    outward = {
+        (one["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"], port["port"])
+        for policy in of("gpu", "NetworkPolicy").values()
+        for rule in policy["spec"].get("egress", [])
+        for one in rule["to"]
+        for port in rule["ports"]
+        if "namespaceSelector" in one or not one["podSelector"]["matchLabels"].keys() & ours
+    }
+    assert outward == {("kube-system", 53), ("monitoring", 4317)}
+
+
 def test_the_gpu_overlay_asks_triton_and_gives_it_a_gpu_and_time_to_drain() -> None:
     assert settings_of("gpu")["MIEN_BACKEND"] == "triton"
     assert settings_of("base").get("MIEN_BACKEND", "embedded") == "embedded"

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -19,43 +14,15 @@ import pytest
 
 from deploy.programs import prometheus
 from services.settings import Settings
-from tests.stack import PORTS, free_ports
+from tests.clustered import supervised, until
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@contextmanager
-def cluster(log: Path, *options: str, **settings: object) -> Iterator[tuple[subprocess.Popen[bytes], dict[str, int]]]:
-    """`python -m deploy.local` and its ports; whatever is left of it is killed at the end."""
-    ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True)) | {k: v for k, v in settings.items() if k in PORTS}
-    told = {f"MIEN_{key}": str(value) for key, value in (ports | {"DRAIN_S": 0.5} | settings).items()}
-    clean = {key: value for key, value in os.environ.items() if not key.startswith("MIEN_")}
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "deploy.local", *options], cwd=ROOT, env=clean | told, stdout=output, stderr=output
-        )
-    try:
-        yield process, ports  # type: ignore[misc]
-    finally:
-        if process.poll() is None:
-            for child in psutil.Process(process.pid).children(recursive=True):
-                child.kill()
-            process.kill()
-            process.wait()
-
-
-def _until(process: subprocess.Popen[bytes], log: Path, words: str) -> None:
-    deadline = time.monotonic() + 120
-    while words not in log.read_text():
-        assert time.monotonic() < deadline, log.read_text()
-        assert process.poll() is None, log.read_text()
-        time.sleep(0.1)
-
-
 def test_ctrl_c_ends_the_gateway_first_and_loses_no_call(toy_repository: Path, photo: bytes, tmp_path: Path) -> None:
     log = tmp_path / "log"
-    with cluster(log, MODEL_REPOSITORY=toy_repository) as (process, ports):
-        _until(process, log, "ready: http://")
+    with supervised(log, MODEL_REPOSITORY=toy_repository) as (process, ports):
+        until(process, log, "ready: http://")
         url = f"http://127.0.0.1:{ports['GATEWAY_REST_PORT']}/v1/classify"
         codes: list[int] = []
 
@@ -84,8 +51,8 @@ def test_ctrl_c_ends_the_gateway_first_and_loses_no_call(toy_repository: Path, p
 
 def test_when_one_dies_all_end_and_the_sentence_names_it(toy_repository: Path, tmp_path: Path) -> None:
     log = tmp_path / "log"
-    with cluster(log, MODEL_REPOSITORY=toy_repository) as (process, _):
-        _until(process, log, "ready: http://")
+    with supervised(log, MODEL_REPOSITORY=toy_repository) as (process, _):
+        until(process, log, "ready: http://")
         children = psutil.Process(process.pid).children()
         (victim,) = (child for child in children if child.cmdline()[-1] == "classification")
         victim.kill()
@@ -96,7 +63,7 @@ def test_when_one_dies_all_end_and_the_sentence_names_it(toy_repository: Path, t
 
 def test_a_service_that_cannot_start_is_named_and_nothing_is_left(toy_repository: Path, tmp_path: Path) -> None:
     log = tmp_path / "log"
-    with cluster(log, MODEL_REPOSITORY=toy_repository, DETECTOR="yunet") as (process, _):
+    with supervised(log, MODEL_REPOSITORY=toy_repository, DETECTOR="yunet") as (process, _):
         assert process.wait(90) == 1
         assert "detection ended with status 2" in log.read_text()
         assert "MIEN_YUNET_MODEL" in log.read_text()
@@ -105,7 +72,7 @@ def test_a_service_that_cannot_start_is_named_and_nothing_is_left(toy_repository
 
 def test_triton_that_is_not_installed_is_one_sentence(toy_repository: Path, tmp_path: Path) -> None:
     log = tmp_path / "log"
-    with cluster(log, "--triton", MODEL_REPOSITORY=toy_repository, TRITON_PYTHON=tmp_path / "none") as (process, _):
+    with supervised(log, "--triton", MODEL_REPOSITORY=toy_repository, TRITON_PYTHON=tmp_path / "none") as (process, _):
         assert process.wait(60) == 1
         assert "make triton" in log.read_text()
         assert "Traceback" not in log.read_text()

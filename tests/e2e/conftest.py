@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests import clustered
 from tests.services.detection.toy_models import write_detector, write_landmarker
 from tests.services.generation.toy_generator import write_generator
 from tests.services.inference.toy_repository import write_classifier
@@ -26,5 +28,9 @@ def generating_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def generating_stack(generating_repository: Path) -> Iterator[Stack]:
+    if os.environ.get("MIEN_TEST_CLUSTER"):
+        with clustered.everything(generating_repository) as process:
+            yield process
+        return
     with running("all", model_repository=generating_repository, log_format="json") as process:
         yield process
