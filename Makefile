@@ -9,7 +9,7 @@ TRITON_PYTHON ?= $(PYTHON)
 TRITON_HERE = $(shell $(TRITON_PYTHON) -c 'import platform, sys; print(".venv-triton/ready" * (sys.version_info < (3, 13) and (sys.platform, platform.machine()) == ("linux", "x86_64")))')
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help run triton cluster test test-serving test-training e2e lint proto bench lock train clean
+.PHONY: help run triton cluster test test-serving test-training e2e lint proto bench lock sbom licences audit train clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 18
@@ -58,11 +58,23 @@ lock: .venv/dev ## write deploy/requirements/*.txt, the images' packages with th
 	$(LOCK) pyproject.toml --extra train -o $(LOCKS)/train.txt
 	$(LOCK) $(LOCKS)/build.in -o $(LOCKS)/build.txt
 
+# What is in the image `serve`, from an environment of exactly its packages.
+sbom: .venv/dev .venv-lock/ready ## write deploy/requirements/serve.cdx.json, the bill of materials (CycloneDX)
+	$(BIN)/uvx --quiet --from 'cyclonedx-bom>=7.2,<8' cyclonedx-py environment --output-reproducible --of JSON \
+		-o $(LOCKS)/serve.cdx.json .venv-lock
+
+licences: .venv/dev .venv-lock/ready ## write deploy/requirements/licences.md, and fail where a package is under a GPL
+	$(BIN)/uvx --quiet --from 'pip-licenses>=5,<6' pip-licenses --python .venv-lock/bin/python --from mixed --with-urls \
+		--format markdown --order license --partial-match --fail-on GPL --output-file $(LOCKS)/licences.md
+
+audit: .venv/dev ## ask PyPI for known weaknesses of the images' packages
+	$(BIN)/python -m deploy.audit
+
 train: .venv-train/dev ## train one configuration: make train CONFIG=training/configs/ferplus_backbone.toml
 	$(TRAIN_BIN)/mien train $(CONFIG)
 
 clean: ## remove the virtual environments and caches (never runs/ or model_repository/)
-	rm -rf .venv .venv-train .venv-triton .triton .mypy_cache .ruff_cache .pytest_cache .import_linter_cache *.egg-info
+	rm -rf .venv .venv-lock .venv-train .venv-triton .triton .mypy_cache .ruff_cache .pytest_cache .import_linter_cache *.egg-info
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Mien needs Python 3.11 or newer; set PYTHON=python3.12, say")'
@@ -82,6 +94,11 @@ clean: ## remove the virtual environments and caches (never runs/ or model_repos
 
 .venv-train/dev: pyproject.toml | .venv-train/bin/python
 	$(TRAIN_BIN)/pip install --quiet --editable '.[train,dev]'
+	@touch $@
+
+.venv-lock/ready: $(LOCKS)/serve.txt
+	$(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/pip install --quiet --require-hashes --requirement $<
 	@touch $@
 
 .venv-triton/ready: deploy/triton/requirements.txt
