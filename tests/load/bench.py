@@ -3,8 +3,8 @@
 The bare pipeline is the gateway's own code in this process, without server, sockets or batcher, in the best of two
 thread settings. The gateway is the real `mien serve all` in a process of its own, asked by callers in
 another. The two take turns, so that a machine that slows down slows both; ratios are medians over
-the rounds. The photo is a rendered statue: 640 x 480 pixels with one face. Where the model repository has a generator,
-an expression is put on that face too: by one caller and by 16; the batches that the server formed are read from its
+the rounds. In each round the gateway also answers with `explain=true`. The photo is a rendered statue: 640 x 480
+pixels with one face. Where the model repository has a generator, an expression is put on that face too: by one caller and by 16; the batches that the server formed are read from its
 metrics.
 """
 
@@ -37,13 +37,14 @@ SAY = Console(stderr=True, highlight=False)
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """Images per second and seconds; medians over the rounds, with the ratio's extremes."""
+    """Images per second and seconds; medians over the rounds, with the ratio's extremes. `explaining`: with by without."""
 
     bare_per_s: float
     gateway_per_s: float
     ratio: float
     ratio_low: float
     ratio_high: float
+    explaining: float
     p50_s: float
     p99_s: float
     bare_alone_s: float
@@ -67,10 +68,12 @@ def measure(repository: Path, rounds: int, requests: int) -> Result:
         ask(url, photo, 8, 40)
         bare = best(repository, [data] * (requests // 2))
         SAY.print(f"bare pipeline: {bare.threads} threads x {bare.intra} in the model")
-        ratios, bares, gateways, latencies = [], [], [], []
+        ratios, bares, gateways, explaining, latencies = [], [], [], [], []
         for number in range(rounds):
             alone, _ = bare.run([data] * requests)
             served, seconds = ask(url, photo, 8, requests)
+            explained, _ = ask(f"{url}?explain=true", photo, 8, requests)
+            explaining.append(served / explained)
             bares.append(requests / alone)
             gateways.append(requests / served)
             ratios.append(alone / served)
@@ -101,6 +104,7 @@ def measure(repository: Path, rounds: int, requests: int) -> Result:
         statistics.median(ratios),
         min(ratios),
         max(ratios),
+        statistics.median(explaining),
         statistics.median(latencies),
         float(np.percentile(latencies, 99)),
         statistics.median(alone_s),
@@ -120,6 +124,10 @@ def table(result: Result) -> str:
     spread = f"rounds {result.ratio_low:.2f}–{result.ratio_high:.2f}"
     rows = [
         ("gateway, 8 callers", f"{result.gateway_per_s:.1f} images/s, {latency}"),
+        (
+            "the same with `explain=true`",
+            f"{result.gateway_per_s * result.explaining:.1f} images/s: {result.explaining:.2f} of it",
+        ),
         (bare, f"{result.bare_per_s:.1f} images/s"),
         ("gateway ÷ bare pipeline", f"**{result.ratio:.2f}** ({spread})"),
         ("one caller: bare pipeline, 1 thread", f"p50 {_ms(result.bare_alone_s)}"),

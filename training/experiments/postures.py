@@ -86,9 +86,7 @@ def _published() -> Table:
     for posture, found in paper.POSTURES.items():
         for expression, hits, total in found:
             interval = span(wilson_interval(hits, total))
-            rows.append(
-                [posture, expression or "not in our notes", f"{hits} of {total}", percent(hits / total), interval]
-            )
+            rows.append([posture, expression or "not at hand", f"{hits} of {total}", percent(hits / total), interval])
     head = ["paper", "expression", "figures", "per cent", "95 % (Wilson)"]
     note = "The paper's summary names happiness as a main expression; no posture lists it."
     return Table("The paper's posture study, with the intervals that it lacks", head, rows, note)
