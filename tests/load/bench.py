@@ -4,8 +4,8 @@ The bare pipeline is the gateway's own code in this process, without server, soc
 thread settings. The gateway is the real `mien serve all` in a process of its own, asked by callers in
 another. The two take turns, so that a machine that slows down slows both; ratios are medians over
 the rounds. In each round the gateway also answers with `explain=true`. The photo is a rendered statue: 640 x 480
-pixels with one face. Where the model repository has a generator, an expression is put on that face too: by one caller and by 16; the batches that the server formed are read from its
-metrics.
+pixels with one face. Where the model repository has a generator, an expression is put on that face too: by one
+caller and by 16; the batches that the server formed are read from its metrics.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ SAY = Console(stderr=True, highlight=False)
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """Images per second and seconds; medians over the rounds, with the ratio's extremes. `explaining`: with by without."""
+    """Images/s and seconds; medians over the rounds, with the ratio's extremes. `explaining`: with ÷ without."""
 
     bare_per_s: float
     gateway_per_s: float
