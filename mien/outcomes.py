@@ -8,7 +8,7 @@ from typing import Any
 from mien.v1 import mien_pb2 as pb
 
 # services.errors says the same for the server's side; "unavailable" is also gRPC's own name for nobody being there
-RETRYABLE = frozenset({"queue_full", "deadline_exceeded", "not_ready", "unavailable"})
+RETRYABLE = frozenset({"queue_full", "deadline_exceeded", "not_ready", "slow_request", "unavailable"})
 
 
 class CallError(Exception):

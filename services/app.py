@@ -22,6 +22,7 @@ from services.admin import rest as admin_rest
 from services.admin.keeper import ModelKeeper
 from services.chassis import channels, logs, rest, rpc, server
 from services.chassis.admission import Admission
+from services.chassis.connections import Limits
 from services.chassis.streams import Streams
 from services.chassis.threads import Threads
 from services.chassis.uploads import FormLimits
@@ -166,6 +167,7 @@ async def serve(settings: Settings, roles: tuple[str, ...], announce: Callable[[
         host=settings.host,
         drain_s=settings.drain_s,
         max_message_bytes=_max_message_bytes(settings),
+        limits=Limits(settings.max_connections, settings.head_timeout_s, settings.unread_timeout_s),
         lifecycle=lifecycle,
         start=start,
         close=close,

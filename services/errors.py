@@ -30,6 +30,7 @@ class Kind(StrEnum):
     METHOD_NOT_ALLOWED = "method_not_allowed"
     NOT_ACCEPTABLE = "not_acceptable"
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
+    SLOW_REQUEST = "slow_request"
     QUEUE_FULL = "queue_full"
     DEADLINE_EXCEEDED = "deadline_exceeded"
     CANCELLED = "cancelled"
@@ -66,6 +67,7 @@ TABLE: dict[Kind, Row] = {
     Kind.METHOD_NOT_ALLOWED: Row(405, "UNIMPLEMENTED", False, "The method is not allowed here"),
     Kind.NOT_ACCEPTABLE: Row(406, "INVALID_ARGUMENT", False, "The answer is not offered in that format"),
     Kind.UNSUPPORTED_MEDIA_TYPE: Row(415, "INVALID_ARGUMENT", False, "The content type is not supported"),
+    Kind.SLOW_REQUEST: Row(408, "DEADLINE_EXCEEDED", True, "The request did not come in time"),
     Kind.QUEUE_FULL: Row(429, "RESOURCE_EXHAUSTED", True, "Too many requests are waiting"),
     Kind.DEADLINE_EXCEEDED: Row(504, "DEADLINE_EXCEEDED", True, "The deadline has passed"),
     Kind.CANCELLED: Row(499, "CANCELLED", False, "The caller hung up"),

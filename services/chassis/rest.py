@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
+import h11
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import JSONResponse, RedirectResponse
 from fastapi_offline import FastAPIOffline
@@ -22,8 +23,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from services import calls, spans
 from services.chassis import failures, logs, problems
 from services.chassis.admission import Admission
+from services.chassis.arrivals import Arrivals
 from services.domain import Timings
-from services.errors import Kind, MienError
+from services.errors import TABLE, Kind, MienError
 from services.metrics import CONTENT_TYPE, UNMATCHED, Metrics
 
 LOG = logging.getLogger("mien.rest")
@@ -31,6 +33,7 @@ LOG = logging.getLogger("mien.rest")
 Readiness = Callable[[], Awaitable[dict[str, bool]]]
 T = TypeVar("T")
 _TRACE = (b"traceparent", b"tracestate")
+_MOST_PARAMETERS = 64  # of a query: each that is unknown costs time to say so
 _FASTAPIS_OWN = ("tracing", "metrics", "logs", "auto_configure")  # would tell addresses, queries and tracebacks
 
 
@@ -115,6 +118,7 @@ class _Edge:
     ) -> None:
         self.app, self.service, self.routes, self.metrics = app, service, routes, metrics
         self.admission, self.timeout_s = admission, timeout_s
+        self.arrivals = Arrivals(max(1, admission.limit // 2))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -137,7 +141,7 @@ class _Edge:
                 return message
 
             async def answer(message: Message) -> None:
-                nonlocal status, sent
+                nonlocal status, sent, departed
                 sent += 0 if departed else len(message.get("body", b""))
                 if message["type"] == "http.response.start":
                     status = message["status"]
@@ -146,11 +150,21 @@ class _Edge:
                         (b"x-request-id", call.request_id.encode()),
                         (b"x-content-type-options", b"nosniff"),
                     ]
-                await send(message)
+                try:
+                    await send(message)
+                except h11.LocalProtocolError:
+                    if message["type"] != "http.response.start":
+                        raise
+                    # what came after the head was no HTTP: uvicorn has said so and closes
+                    while (await receive())["type"] != "http.disconnect":
+                        pass
+                    status, departed = TABLE[Kind.CANCELLED].http, True
+                    calls.note(code=Kind.CANCELLED.value)
 
             in_flight.inc()
             try:
-                await self._answer(scope, take, answer, headers.get(b"request-timeout"), call)
+                with self.arrivals.within(take) as take_in_time:
+                    await self._answer(scope, take_in_time, answer, headers.get(b"request-timeout"), call)
             except Exception as error:
                 await problems.problem(failures.known(error))(scope, take, answer)
             finally:
@@ -167,6 +181,8 @@ class _Edge:
         try:
             if wanted is not None:
                 call.deadline = min(call.deadline, time.monotonic() + _seconds(wanted))
+            if scope["query_string"].count(b"&") >= _MOST_PARAMETERS:
+                raise MienError(Kind.BAD_PARAMETER, f"A query may have at most {_MOST_PARAMETERS} parameters.")
             if not scope["path"].startswith("/v1/"):
                 await self.app(scope, receive, send)  # probes and metrics must answer under load
                 return

@@ -23,6 +23,8 @@ from fastapi import FastAPI
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from services.chassis.connections import Connections, Limits
+
 LOG = logging.getLogger("mien.server")
 _GRACE_S = 30.0  # the longest that calls in flight are waited for at the end
 _ENVELOPE_BYTES = 4096  # what a stream adds to an answer that is as large as may be
@@ -82,6 +84,7 @@ async def run(
     host: str,
     drain_s: float,
     max_message_bytes: int,
+    limits: Limits,
     lifecycle: Lifecycle,
     start: Callable[[], Awaitable[None]],
     close: Callable[[], Awaitable[None]],
@@ -97,8 +100,8 @@ async def run(
     """
     stop = _stop_signal()
     rest_doors = [Door(service.name, service.rest, host, service.rest_port) for service in services]
-    rests = [await _start_rest(door) for door in (*rest_doors, *doors)]
-    rpcs = [await _start_rpc(service, host, max_message_bytes) for service in services]
+    rests = [await _start_rest(door, limits) for door in (*rest_doors, *doors)]
+    rpcs = [await _start_rpc(service, host, max_message_bytes, limits) for service in services]
     try:
         starting = asyncio.ensure_future(start())
         waiting = asyncio.ensure_future(stop.wait())
@@ -139,7 +142,8 @@ def _stop_signal() -> asyncio.Event:
     return stop
 
 
-async def _start_rest(door: Door) -> tuple[_Rest, asyncio.Task[None]]:
+async def _start_rest(door: Door, limits: Limits) -> tuple[_Rest, asyncio.Task[None]]:
+    connections = Connections(limits)
     config = uvicorn.Config(
         door.rest,
         host=door.host,
@@ -149,13 +153,23 @@ async def _start_rest(door: Door) -> tuple[_Rest, asyncio.Task[None]]:
         server_header=False,
         timeout_graceful_shutdown=int(_GRACE_S),
         lifespan="off",
+        http=connections.open,  # type: ignore[arg-type]  # a class is called like that too
+        ws="none",
     )
     server = _Rest(config)
     sockets = [_bind(door)]
-    task = asyncio.create_task(server.serve(sockets))
+    task = asyncio.create_task(_serve_rest(server, sockets, connections))
     while not server.started and not task.done():  # noqa: ASYNC110 (uvicorn tells it by this flag alone)
         await asyncio.sleep(0.01)
     return server, task
+
+
+async def _serve_rest(server: _Rest, sockets: list[socket.socket], connections: Connections) -> None:
+    sweeping = asyncio.create_task(connections.sweep(server.server_state.connections))  # type: ignore[arg-type]
+    try:
+        await server.serve(sockets)
+    finally:
+        sweeping.cancel()
 
 
 def _bind(door: Door) -> socket.socket:
@@ -172,13 +186,15 @@ def _bind(door: Door) -> socket.socket:
 
 
 async def _start_rpc(
-    service: Service, host: str, max_message_bytes: int
+    service: Service, host: str, max_message_bytes: int, limits: Limits
 ) -> tuple[grpc.aio.Server, health.aio.HealthServicer]:
     server = grpc.aio.server(
         interceptors=service.interceptors,
         options=[
             ("grpc.max_receive_message_length", max_message_bytes),
             ("grpc.max_send_message_length", max_message_bytes + _ENVELOPE_BYTES),
+            ("grpc.server_handshake_timeout_ms", int(limits.head_s * 1000)),
+            ("grpc.max_allowed_incoming_connections", limits.connections),
             ("grpc.keepalive_time_ms", _PING_MS),
             ("grpc.max_connection_age_ms", _CONNECTION_MS),
             ("grpc.so_reuseport", 0),
