@@ -27,7 +27,7 @@ def kind(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="module")
 def stack(kind: str, request: pytest.FixtureRequest, toy_repository: Path) -> Iterator[Stack]:
     repository = toy_repository if kind == "toy" else request.getfixturevalue("real_repository")
-    with running("all", model_repository=repository) as process:
+    with running("all", model_repository=repository, timeout_s=120) as process:
         yield process
 
 
@@ -48,7 +48,7 @@ def photos(rendered: bool) -> list[bytes]:
 def test_sixty_four_at_once_get_the_same_numbers_as_one_at_a_time(stack: Stack, kind: str) -> None:
     url, pictures = stack.url() + "/v1/classify", photos(rendered=kind == "committed")
     limits = httpx.Limits(max_connections=CALLERS)
-    with httpx.Client(timeout=60, limits=limits) as client:
+    with httpx.Client(timeout=150, limits=limits) as client:
 
         def ask(picture: bytes) -> dict[str, object]:
             response = client.post(url, content=picture, headers={"content-type": "image/jpeg"})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import os
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -195,8 +196,10 @@ def test_sixteen_at_once_share_batches_and_get_what_each_gets_alone(generating_s
     before = _batches(generating_stack)
     with ThreadPoolExecutor(16) as pool:
         answers = list(pool.map(lambda _: ask(generating_stack, "expression=happiness").content, range(16)))
-    executions, rows = (now - then for now, then in zip(_batches(generating_stack), before, strict=True))
     assert answers == [alone] * 16
+    if os.environ.get("MIEN_TEST_CLUSTER"):
+        return  # the batches are Triton's there
+    executions, rows = (now - then for now, then in zip(_batches(generating_stack), before, strict=True))
     assert rows == 32  # two faces each
     assert executions < 16
 
