@@ -23,6 +23,7 @@ from services.admin.keeper import ModelKeeper
 from services.chassis import channels, logs, rest, rpc, server
 from services.chassis.admission import Admission
 from services.chassis.connections import Limits
+from services.chassis.links import Link
 from services.chassis.streams import Streams
 from services.chassis.threads import Threads
 from services.chassis.uploads import FormLimits
@@ -83,19 +84,20 @@ def wire(settings: Settings, roles: tuple[str, ...], lifecycle: server.Lifecycle
         detector = _detector(settings, limits, backend, parts)
     elif "gateway" in roles:
         channel = _channel(settings.detection_address, settings, parts)
-        detector = detection_rpc.RemoteDetector(channel)
+        detector = detection_rpc.RemoteDetector(channel, Link("detection", metrics))
         parts.ready["detection"] = partial(channels.serves, channel)
     if "classification" in roles:
         classifier = ExpressionClassifier(backend, settings.default_classifier)
     elif "gateway" in roles:
         channel = _channel(settings.classification_address, settings, parts)
-        classifier = classification_rpc.RemoteClassifier(channel)
+        classifier = classification_rpc.RemoteClassifier(channel, Link("classification", metrics))
         parts.ready["classification"] = partial(channels.serves, channel)
     if "generation" in roles:
         generator = _generator(backend, parts)
     elif "gateway" in roles:
         # not asked for readiness: a gateway that only reads needs no generation service
-        generator = generation_rpc.RemoteGenerator(_channel(settings.generation_address, settings, parts))
+        channel = _channel(settings.generation_address, settings, parts)
+        generator = generation_rpc.RemoteGenerator(channel, Link("generation", metrics))
 
     async def readiness() -> dict[str, bool]:
         return {"process": lifecycle.serving} | {name: await check() for name, check in parts.ready.items()}
@@ -112,7 +114,7 @@ def wire(settings: Settings, roles: tuple[str, ...], lifecycle: server.Lifecycle
         window = Window(settings.stream_window_items, settings.stream_window_bytes, message_bytes)
         streams = Streams(window, settings.stream_timeout_s, lifecycle.stopping, metrics)
         servicer = gateway_rpc.Servicer(pipeline, generation, message_limits, streams)
-        admission = Admission(settings.max_in_flight)
+        admission = _single(settings)
         several = SeveralPhotos(pipeline, admission, metrics, limits.max_bytes)
         routes = gateway_rest.routes(pipeline, several, generation, limits.max_bytes, _form_limits(settings))
         register = partial(gateway_rpc.register, servicer)
@@ -237,10 +239,11 @@ def _service(
     register: Callable[[grpc.aio.Server], None],
     admission: Admission | None = None,
 ) -> server.Service:
-    admission, patient = admission or Admission(settings.max_in_flight), Admission(settings.max_in_flight)
+    admission, patient = admission or _single(settings), Admission(settings.max_in_flight)
     streams = Admission(settings.max_streams, "streams")
     for sort, places in (("single", admission), ("patient", patient), ("streams", streams)):
         metrics.admission(name, sort, places.limit, partial(getattr, places, "in_flight"))
+    metrics.wait.labels(name).set_function(admission.wait_s)
     edge = rpc.Edge(
         name,
         metrics,
@@ -265,6 +268,11 @@ def _service(
         register,
         (edge,),
     )
+
+
+def _single(settings: Settings) -> Admission:
+    """Of single calls; items of streams wait for as long as their deadlines allow."""
+    return Admission(settings.max_in_flight, target_s=settings.queue_target_s)
 
 
 def _channel(address: str, settings: Settings, parts: Parts) -> grpc.aio.Channel:

@@ -57,6 +57,13 @@ class Metrics:
         self.places = Gauge("mien_places", "Calls that may be answered at once.", place, registry=registry)
         self.places_taken = Gauge("mien_places_taken", "Places that are taken.", place, registry=registry)
 
+        self.wait = Gauge(
+            "mien_wait_estimate_seconds",
+            "How long a single call that came now would wait for those before it.",
+            ["service"],
+            registry=registry,
+        )
+
         self.stream_items = Counter(
             "mien_stream_items",
             "Items of streams, answered or cancelled, and pictures of forms with several.",
@@ -71,6 +78,20 @@ class Metrics:
             "Time from an item's arrival until its answer left.",
             ["method"],
             buckets=_ITEM_S,
+            registry=registry,
+        )
+
+        # the services behind this one, by name: one that does not answer is not asked (`chassis.breaker`)
+        self.link_broken = Gauge(
+            "mien_link_broken", "1 while calls to a service behind are refused at once.", ["to"], registry=registry
+        )
+        self.link_breaks = Counter(
+            "mien_link_breaks", "Times that calls to a service behind began to be refused.", ["to"], registry=registry
+        )
+        self.link_retries = Counter(
+            "mien_link_retries",
+            "Calls to a service behind that were lost and made once more.",
+            ["to"],
             registry=registry,
         )
 
@@ -186,6 +207,11 @@ class Metrics:
     def failed(self, service: str, transport: str, method: str, reason: Kind) -> None:
         """A call got an error instead of an answer."""
         self.failures.labels(service, transport, method, reason.value).inc()
+
+    def link(self, to: str, broken: bool) -> None:
+        """Calls to a service behind are refused from now on, or no more."""
+        self.link_broken.labels(to).set(broken)
+        self.link_breaks.labels(to).inc(broken)
 
     def admission(self, service: str, sort: str, limit: int, taken: Callable[[], float]) -> None:
         """Show the places that a service has for calls of one sort: single, patient or streams."""

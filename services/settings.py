@@ -62,6 +62,9 @@ class Settings(BaseSettings):
     max_form_bytes: int = Field(32 * 1024 * 1024, ge=1024, description="bytes of all pictures of one form")
     max_image_pixels: int = Field(40_000_000, ge=1024)
     max_in_flight: int = Field(128, ge=1, description="calls that a service answers at once; one more is refused")
+    queue_target_s: float = Field(
+        10.0, gt=0, description="the longest that a call shall wait for those before it; one that would is refused"
+    )
     timeout_s: float = Field(30.0, gt=0, description="the longest that a call may take")
     max_connections: int = Field(512, ge=1, description="of each port; one more takes the place of an idle one")
     head_timeout_s: float = Field(10.0, gt=0, description="the longest that a connection may take to begin a call")

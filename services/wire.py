@@ -201,3 +201,9 @@ def model_to_pb(model: Model) -> pb.Model:
 def model_from_pb(message: pb.Model) -> Model:
     card = json.loads(message.card_json) if message.card_json else {}
     return Model(version_from_pb(message.model), message.role, message.default, tuple(message.labels), card)
+
+
+def models_from_pb(
+    message: pb.ExpressionClassificationListModelsResponse | pb.ExpressionGenerationListModelsResponse,
+) -> tuple[Model, ...]:
+    return tuple(model_from_pb(model) for model in message.models)

@@ -27,6 +27,7 @@ PORTS = (
     "GENERATION_RPC_PORT",
 )
 _BEHIND = ("detection", "classification", "generation")
+_USUAL = {"DRAIN_S": 0.1, "QUEUE_TARGET_S": 60}  # a slow machine shall refuse nobody who would be answered in time
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ def running(
     chosen = {key.upper(): value for key, value in settings.items()}
     ports |= {key: int(str(chosen[key])) for key in ports if key in chosen}
     clean = {key: value for key, value in os.environ.items() if not key.startswith("MIEN_")}
-    environment = clean | {f"MIEN_{key}": str(value) for key, value in (ports | {"DRAIN_S": 0.1} | chosen).items()}
+    environment = clean | {f"MIEN_{key}": str(value) for key, value in (ports | _USUAL | chosen).items()}
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "log"
         with log.open("wb") as output:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import signal
 import sys
 import threading
@@ -18,7 +20,8 @@ from mien.batch.run import Order, run
 from mien.batch.sources import listing
 from mien.results_files import SUFFIXES
 
-REFUSED, AWAY, STOPPED = 2, 75, 130  # 75 is what sysexits.h calls "try again later"
+REFUSED, DISK, AWAY, STOPPED = 2, 74, 75, 130  # sysexits.h: 74 an error of the disk, 75 "try again later"
+_OF_THE_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS})
 _GO_ON = "The answers so far are kept; the same command goes on."
 
 
@@ -33,6 +36,10 @@ def classify_many(paths: Sequence[str], order: Order, errors: Console, engine: E
         return _said(errors, str(refusal), REFUSED)
     except NobodyAnswersError as error:
         return _said(errors, f"{error}. {_GO_ON}", AWAY)
+    except OSError as error:
+        if error.errno not in _OF_THE_DISK:
+            raise
+        return _said(errors, f"cannot write beside {order.target}: {os.strerror(error.errno)}. {_GO_ON}", DISK)
     except StoppedError:
         return _said(errors, f"stopped. {_GO_ON}", STOPPED)
     out = Console(highlight=False, soft_wrap=True)

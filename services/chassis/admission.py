@@ -1,35 +1,89 @@
-"""Admission: how many calls or streams a service answers at once. One more is refused at once, never queued."""
+"""Admission: which calls or streams a service takes on. One more than it can answer is refused at once, never queued.
+
+It is refused for want of a place, which bounds memory; or because those before it take too long (`pace`): longer than
+anybody shall wait, or than its deadline leaves. To begin it would cost others their answers, and it would get none.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from services.chassis.pace import Pace
 from services.errors import Kind, MienError
+
+_SURE = 0.5  # of what the deadline leaves may be wait by the estimate, which is a mean, and the work itself takes time
+
+
+class Place:
+    """What a call has while it is admitted. Set `answered` when it got what it asked for."""
+
+    def __init__(self, pace: Pace) -> None:
+        self._pace, self._begun = pace, False
+        self.answered = False
+
+    def begin(self) -> None:
+        """From here on it keeps others waiting: its message is here whole. A call that costs nothing never begins."""
+        if not self._begun:
+            self._begun = True
+            self._pace.began()
+
+    def leave(self) -> None:
+        if self._begun:
+            self._pace.ended(answered=self.answered)
 
 
 class Admission:
     """At most `limit` at once, of what `what` names in the plural; for one event loop."""
 
-    def __init__(self, limit: int, what: str = "requests") -> None:
-        self.limit, self.what = limit, what
+    def __init__(
+        self,
+        limit: int,
+        what: str = "requests",
+        *,
+        target_s: float = math.inf,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`target_s`: the longest that a call shall wait for those before it."""
+        self.limit, self.what, self._target_s = limit, what, target_s
         self.in_flight = 0
+        self._pace = Pace(clock)
+
+    def wait_s(self) -> float:
+        """How long a call that came now would wait."""
+        return self._pace.wait_s()
 
     @contextmanager
-    def admitted(self, places: int = 1) -> Iterator[None]:
+    def admitted(self, places: int = 1, *, within_s: float | None = None) -> Iterator[Place]:
         """Hold so many places for as long as the block runs.
 
+        Args:
+            within_s: what is left of the caller's deadline; None: it has not to wait for others.
+
         Raises:
-            MienError: QUEUE_FULL if fewer are free.
+            MienError: QUEUE_FULL if fewer are free, or if the wait would be too long; with the time after which it
+                would not be.
         """
         if self.in_flight + places > self.limit:
             raise MienError(
                 Kind.QUEUE_FULL,
                 f"{self.limit} {self.what} are being answered already. Wait and try again.",
-                retry_after_s=1.0,
+                retry_after_s=max(1.0, self._pace.gap_s),
+            )
+        wait_s = self._pace.wait_s()
+        bearable_s = math.inf if within_s is None else min(self._target_s, _SURE * within_s)
+        if wait_s > bearable_s:
+            raise MienError(
+                Kind.QUEUE_FULL,
+                "Those that came before would take too long. Wait and try again, or allow more time.",
+                retry_after_s=max(wait_s - bearable_s, self._pace.gap_s),
             )
         self.in_flight += places
+        place = Place(self._pace)
         try:
-            yield
+            yield place
         finally:
             self.in_flight -= places
+            place.leave()

@@ -14,6 +14,12 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 # gRPC's own names. Without a policy a channel stays with the first address that answers, however many there are.
 _POLICY = {"loadBalancingConfig": [{"round_robin": {}}], "healthCheckConfig": {"serviceName": ""}}
+_RECONNECT_MS = 1000
+
+
+def policy() -> str:
+    """As gRPC wants it, for other callers of several processes."""
+    return json.dumps(_POLICY)
 
 
 def connect(address: str, max_message_bytes: int) -> grpc.aio.Channel:
@@ -23,7 +29,10 @@ def connect(address: str, max_message_bytes: int) -> grpc.aio.Channel:
         options=[
             ("grpc.max_receive_message_length", max_message_bytes),
             ("grpc.max_send_message_length", max_message_bytes),
-            ("grpc.service_config", json.dumps(_POLICY)),
+            ("grpc.service_config", policy()),
+            # gRPC's own pauses grow to two minutes: so long would a service that is back wait for its first call
+            ("grpc.initial_reconnect_backoff_ms", 100),
+            ("grpc.max_reconnect_backoff_ms", _RECONNECT_MS),
         ],
     )
 

@@ -46,6 +46,7 @@ def configure(level: str, style: str) -> None:
     root.setLevel(level.upper())
     for noisy in ("uvicorn", "uvicorn.error", "uvicorn.access", "asyncio"):
         logging.getLogger(noisy).setLevel("WARNING")
+    logging.getLogger("grpc._common").setLevel("CRITICAL")  # a traceback for what is no message; `links` says it once
 
 
 def access(**fields: object) -> None:

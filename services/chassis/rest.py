@@ -22,7 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services import calls, spans
 from services.chassis import failures, logs, problems
-from services.chassis.admission import Admission
+from services.chassis.admission import Admission, Place
 from services.chassis.arrivals import Arrivals
 from services.domain import Timings
 from services.errors import TABLE, Kind, MienError
@@ -32,6 +32,7 @@ LOG = logging.getLogger("mien.rest")
 
 Readiness = Callable[[], Awaitable[dict[str, bool]]]
 T = TypeVar("T")
+_FREE = ("GET", "HEAD", "OPTIONS")  # nobody waits for these
 _TRACE = (b"traceparent", b"tracestate")
 _MOST_PARAMETERS = 64  # of a query: each that is unknown costs time to say so
 _FASTAPIS_OWN = ("tracing", "metrics", "logs", "auto_configure")  # would tell addresses, queries and tracebacks
@@ -186,8 +187,9 @@ class _Edge:
             if not scope["path"].startswith("/v1/"):
                 await self.app(scope, receive, send)  # probes and metrics must answer under load
                 return
-            with self.admission.admitted():
-                await self.app(scope, receive, send)
+            within_s = None if scope["method"] in _FREE else calls.remaining_s()
+            with self.admission.admitted(within_s=within_s) as place:
+                await self.app(scope, _beginning(receive, place), _answering(send, place))
         except MienError as error:
             await problems.problem(error)(scope, receive, send)
 
@@ -220,6 +222,27 @@ class _Edge:
                 seconds=round(seconds, 4),
                 **call.notes,
             )
+
+
+def _beginning(receive: Receive, place: Place) -> Receive:
+    """Tells the place when the body is here: who sends a byte a second keeps nobody waiting."""
+
+    async def take() -> Message:
+        message = await receive()
+        if message["type"] == "http.request" and not message.get("more_body"):
+            place.begin()
+        return message
+
+    return take
+
+
+def _answering(send: Send, place: Place) -> Send:
+    async def answer(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            place.answered = message["status"] < 300
+        await send(message)
+
+    return answer
 
 
 def _seconds(text: str) -> float:

@@ -31,6 +31,7 @@ DOMAIN = "mien"
 _MARGIN_S = 0.005  # what a reply needs to travel back
 _PATIENT = "mien-patient"  # metadata: "1" where the call is an item of a stream
 _NO_MESSAGE = object()
+_FREE = frozenset({"ListModels"})  # nobody waits for these
 _LEAST_WAIT_S = 0.05  # between two tries of a patient call
 
 
@@ -127,9 +128,12 @@ class Edge(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         ):
             try:
                 await context.send_initial_metadata((("x-request-id", call.request_id),))
-                with terms.admission.admitted():
+                with terms.admission.admitted(within_s=None if method in _FREE else timeout_s) as place:
+                    if method not in _FREE:
+                        place.begin()
                     async with asyncio.timeout(timeout_s if timeout_s < math.inf else None):
                         reply = await inner(_read(message), context)
+                    place.answered = True
                 ended = None
                 return reply
             except asyncio.CancelledError:
@@ -194,7 +198,7 @@ def status_of(error: MienError) -> status_pb2.Status:
 
 def error_of(failure: grpc.aio.AioRpcError) -> MienError:
     """The `MienError` that another Mien service raised, or UNAVAILABLE where the call never got an answer of ours."""
-    status = rpc_status.from_call(failure)
+    status = _status(failure)
     field, retry_after_s, kind = "", 0.0, None
     for detail in status.details if status else ():
         info, bad, retry = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest(), error_details_pb2.RetryInfo()
@@ -204,11 +208,24 @@ def error_of(failure: grpc.aio.AioRpcError) -> MienError:
             field = bad.field_violations[0].field
         elif detail.Unpack(retry):
             retry_after_s = retry.retry_delay.seconds + retry.retry_delay.nanos / 1e9
-    if kind is not None:
+    if status and kind is not None:
         return MienError(kind, status.message, field=field, retry_after_s=retry_after_s)
     if failure.code() == grpc.StatusCode.DEADLINE_EXCEEDED:
         return MienError(Kind.DEADLINE_EXCEEDED, "The answer was not ready in time.")
     return MienError(Kind.UNAVAILABLE, "A service behind this one does not answer. Try again.", retry_after_s=1.0)
+
+
+def told(failure: grpc.aio.AioRpcError) -> bool:
+    """Whether another Mien service says so itself; else the call did not come to an answer."""
+    status = _status(failure)
+    return any(detail.Is(error_details_pb2.ErrorInfo.DESCRIPTOR) for detail in (status.details if status else ()))
+
+
+def _status(failure: grpc.aio.AioRpcError) -> status_pb2.Status | None:
+    try:
+        return rpc_status.from_call(failure)
+    except ValueError:  # one that contradicts itself
+        return None
 
 
 async def call(method: Callable[..., Awaitable[Any]], message: Any) -> Any:

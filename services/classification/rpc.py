@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import grpc
+import numpy as np
 
 from mien.v1 import mien_pb2 as pb
 from mien.v1 import mien_pb2_grpc
 from services import wire
-from services.chassis import rpc
+from services.chassis.links import Link
 from services.domain import RGB, Classification, Classifier, Model
 
 NAMES = ("mien.v1.ExpressionClassification",)
@@ -32,16 +33,24 @@ class Servicer(mien_pb2_grpc.ExpressionClassificationServicer):
 class RemoteClassifier:
     """A classification service at the other end of a channel."""
 
-    def __init__(self, channel: grpc.aio.Channel) -> None:
-        self._stub = mien_pb2_grpc.ExpressionClassificationStub(channel)
+    def __init__(self, channel: grpc.aio.Channel, link: Link) -> None:
+        self._stub, self._link = mien_pb2_grpc.ExpressionClassificationStub(channel), link
 
     async def classify(self, crops: RGB, *, model: str = "", explain: bool = False) -> Classification:
         request = pb.ClassifyRequest(crops=wire.crops_to_pb(crops), model=model, explain=explain)
-        return wire.classification_from_pb(await rpc.call(self._stub.Classify, request))
+
+        def read(reply: pb.ClassifyResponse) -> Classification:
+            classification = wire.classification_from_pb(reply)
+            rows = classification.probabilities
+            if len(rows) != len(crops) or not np.allclose(rows.sum(axis=1), 1.0, atol=0.01):
+                raise ValueError("not seven probabilities for each crop")
+            return classification
+
+        return await self._link.call(self._stub.Classify, request, read)
 
     async def models(self) -> tuple[Model, ...]:
-        reply = await rpc.call(self._stub.ListModels, pb.ExpressionClassificationListModelsRequest())
-        return tuple(wire.model_from_pb(model) for model in reply.models)
+        request = pb.ExpressionClassificationListModelsRequest()
+        return await self._link.call(self._stub.ListModels, request, wire.models_from_pb)
 
 
 def register(classifier: Classifier, server: grpc.aio.Server) -> None:

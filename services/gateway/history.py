@@ -114,6 +114,7 @@ class History:
                 for model in models
             },
             "places": self._places(),
+            "links": {labels["to"]: not broken for labels, broken in _values(self._metrics.link_broken, "")},
             "expressions": {
                 name: _grown(first.expressions, last.expressions, name) if first and last else 0.0
                 for name in EXPRESSIONS

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mien.v1 import mien_pb2 as pb
 from mien.v1 import mien_pb2_grpc
 from services import wire, wire_generation
-from services.chassis import rpc
+from services.chassis.links import Link
 from services.domain import RGB, Generation, Generator, Model, Target, Timings
 
 NAMES = ("mien.v1.ExpressionGeneration",)
@@ -44,8 +44,8 @@ class Servicer(mien_pb2_grpc.ExpressionGenerationServicer):
 class RemoteGenerator:
     """A generation service at the other end of a channel."""
 
-    def __init__(self, channel: grpc.aio.Channel) -> None:
-        self._stub = mien_pb2_grpc.ExpressionGenerationStub(channel)
+    def __init__(self, channel: grpc.aio.Channel, link: Link) -> None:
+        self._stub, self._link = mien_pb2_grpc.ExpressionGenerationStub(channel), link
 
     async def generate(
         self,
@@ -69,13 +69,20 @@ class RemoteGenerator:
                 model=model,
                 **wire_generation.target_to_pb(target),
             )
-            return wire_generation.generation_from_pb(await rpc.call(self._stub.Generate, request), steps)
+
+            def read(reply: pb.GenerateResponse) -> Generation:
+                generation = wire_generation.generation_from_pb(reply, steps)
+                if generation.rendered.shape[:2] != (steps, len(request.crops)):
+                    raise ValueError("not so many steps of each crop")
+                return generation
+
+            return await self._link.call(self._stub.Generate, request, read)
 
         return _joined(await asyncio.gather(*(part(start) for start in range(0, len(crops), faces))))
 
     async def models(self) -> tuple[Model, ...]:
-        reply = await rpc.call(self._stub.ListModels, pb.ExpressionGenerationListModelsRequest())
-        return tuple(wire.model_from_pb(model) for model in reply.models)
+        request = pb.ExpressionGenerationListModelsRequest()
+        return await self._link.call(self._stub.ListModels, request, wire.models_from_pb)
 
 
 def _joined(parts: list[Generation]) -> Generation:

@@ -1,133 +1,144 @@
-"""Callers who hold connections and do next to nothing, seven sorts of them; whoever is thrown out comes back."""
+"""Callers who ask without a pause while something is done to the servers, and what each call met."""
 
 from __future__ import annotations
 
-import contextlib
-import socket
+import http.client
+import select
 import threading
+import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import grpc
 
+from mien import requests
+from mien.v1 import mien_pb2 as pb
 from mien.v1 import mien_pb2_grpc
-from tests.stack import Stack
+from services.chassis.channels import policy
 
-_BEAT_S = 1.0
-_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-_HEAD = b"POST /v1/classify HTTP/1.1\r\nHost: mien\r\nContent-Type: image/jpeg\r\n"
-_LARGE = b"GET /static-offline-docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: mien\r\n\r\n" * 10
-
-
-class Caller(Protocol):
-    """One who is slow."""
-
-    def beat(self) -> None:
-        """What is done each second, and coming back where that is needed."""
-
-    def go(self) -> None:
-        """Hang up."""
+PICTURE = (Path(__file__).resolve().parents[1] / "pictures" / "statue_4.jpg").read_bytes()
+ABSENT, LOST = "absent", "lost"
+REFUSED = (ABSENT, "429", "RESOURCE_EXHAUSTED")  # nobody took these on
+_PAUSE_S, _REFUSED_S = 0.2, 1.0
 
 
-class Dripping:
-    """A TCP connection: sends some bytes at once, then a byte each second if there is one to send; reads nothing."""
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One call, on the clock of `time.monotonic`; `code` is the HTTP status, gRPC's code, ABSENT (there was nobody to
+    take it) or LOST (it was taken, and the connection ended)."""
 
-    def __init__(self, port: int, start: bytes = b"", drip: bytes = b"") -> None:
-        self._port, self._start, self._drip = port, start, drip
-        self._socket: socket.socket | None = None
+    begun: float
+    ended: float
+    code: str
 
-    def beat(self) -> None:
+    @property
+    def good(self) -> bool:
+        return self.code in ("200", "OK")
+
+
+@dataclass(slots=True)
+class Crowd:
+    outcomes: list[Outcome] = field(default_factory=list)
+    asking: dict[int, float] = field(default_factory=dict)
+
+    def codes(self) -> Counter[str]:
+        return Counter(outcome.code for outcome in list(self.outcomes))
+
+    def failed(self) -> list[Outcome]:
+        """Those that somebody had taken on."""
+        return [outcome for outcome in list(self.outcomes) if not outcome.good and outcome.code not in REFUSED]
+
+
+Asker = Callable[[], str]
+
+
+def rest(place: Callable[[], str], *, within_s: float = 30.0) -> Asker:
+    """Asks over REST on a kept connection; `place` says each time which URL."""
+    kept: dict[str, http.client.HTTPConnection] = {}
+
+    def ask() -> str:
+        url = place()
+        parts = urlsplit(url)
+        connection = kept.pop(parts.netloc, None)
+        if connection is None or _closed(connection):
+            connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=within_s + 10)
+            try:
+                connection.connect()
+            except OSError:
+                return ABSENT
         try:
-            if self._socket is None:
-                self._socket = self._connected()
-            elif self._drip:
-                self._socket.send(self._drip)
-            if not self._start and not self._drip and self._socket.recv(1) == b"":
-                self.go()
-        except (BlockingIOError, TimeoutError):
-            pass
-        except OSError:
-            self.go()
+            path = f"{parts.path}?{parts.query}" if parts.query else parts.path
+            headers = {"Content-Type": "image/jpeg", "Request-Timeout": str(within_s)}
+            connection.request("POST", path, PICTURE, headers)
+            response = connection.getresponse()
+            response.read()
+        except (OSError, http.client.HTTPException):
+            connection.close()
+            return LOST
+        if not response.will_close:
+            kept[parts.netloc] = connection
+        return str(response.status)
 
-    def go(self) -> None:
-        if self._socket:
-            self._socket.close()
-        self._socket = None
-
-    def _connected(self) -> socket.socket:
-        one = socket.socket()
-        one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        one.settimeout(5.0)
-        one.connect(("127.0.0.1", self._port))
-        one.sendall(self._start)
-        one.setblocking(False)
-        return one
+    return ask
 
 
-class Streaming:
-    """A stream that is begun, and then neither sends nor ends."""
-
-    def __init__(self, address: str) -> None:
-        self._address = address
-        self._channel: grpc.Channel | None = None
-        self._over = threading.Event()
-
-    def beat(self) -> None:
-        if self._channel and self._call.is_active():
-            return
-        self.go()
-        self._over = threading.Event()
-        self._channel = grpc.insecure_channel(self._address, options=[("grpc.use_local_subchannel_pool", 1)])
-        self._call = mien_pb2_grpc.GatewayStub(self._channel).ClassifyStream(self._nothing(self._over))
-
-    def go(self) -> None:
-        self._over.set()
-        if self._channel:
-            self._channel.close()
-        self._channel = None
-
-    @staticmethod
-    def _nothing(over: threading.Event) -> Iterator[object]:
-        over.wait()
-        yield from ()
+def _closed(connection: http.client.HTTPConnection) -> bool:
+    """Whether the server has ended a connection on which nothing was asked, as it may."""
+    return bool(select.select([connection.sock], [], [], 0)[0])
 
 
-def sorts(server: Stack) -> dict[str, Callable[[], Caller]]:
-    """By what they do."""
-    rest, rpc = server.ports["GATEWAY_REST_PORT"], server.ports["GATEWAY_RPC_PORT"]
-    return {
-        "REST: nothing": lambda: Dripping(rest),
-        "REST: a head, a byte a second": lambda: Dripping(rest, _HEAD, b"x"),
-        "REST: a body, a byte a second": lambda: Dripping(rest, _HEAD + b"Content-Length: 50000\r\n\r\n", b"x"),
-        "REST: asks, and reads nothing": lambda: Dripping(rest, _LARGE),
-        "gRPC: nothing": lambda: Dripping(rpc),
-        "gRPC: a preface": lambda: Dripping(rpc, _PREFACE),
-        "gRPC: a stream without an item": lambda: Streaming(server.address()),
-    }
+def rpc(target: str, *, within_s: float = 30.0) -> Asker:
+    """Asks over gRPC, all processes of a target that say they serve in turn."""
+    channel = grpc.insecure_channel(target, options=[*requests.CHANNEL_OPTIONS, ("grpc.service_config", policy())])
+    stub = mien_pb2_grpc.GatewayStub(channel)
+
+    def ask() -> str:
+        try:
+            stub.Classify(pb.GatewayClassifyRequest(image=PICTURE), timeout=within_s)
+        except grpc.RpcError as failure:
+            return str(failure.code().name)  # type: ignore[attr-defined]
+        return "OK"
+
+    return ask
 
 
 @contextmanager
-def present(server: Stack, count: int) -> Iterator[None]:
-    """So many, of each sort the same number; begins when each has come once."""
-    makers = list(sorts(server).values())
-    callers = [makers[number % len(makers)]() for number in range(count)]
-    over, come = threading.Event(), threading.Event()
+def asking(askers: list[Asker]) -> Iterator[Crowd]:
+    """Each in a thread of its own, until the block ends; who failed pauses for a moment, who was refused for longer."""
+    crowd, over = Crowd(), threading.Event()
 
-    def live() -> None:
-        while not over.wait(_BEAT_S if come.is_set() else 0.0):
-            for caller in callers:
-                with contextlib.suppress(OSError):
-                    caller.beat()
-            come.set()
+    def ask_on(number: int, ask: Asker) -> None:
+        while not over.is_set():
+            crowd.asking[number] = begun = time.monotonic()
+            code = ask()
+            crowd.asking.pop(number)
+            crowd.outcomes.append(Outcome(begun, time.monotonic(), code))
+            if not crowd.outcomes[-1].good:
+                over.wait(_REFUSED_S if code in REFUSED else _PAUSE_S)
 
-    thread = threading.Thread(target=live)
-    thread.start()
+    threads = [threading.Thread(target=ask_on, args=each) for each in enumerate(askers)]
+    for thread in threads:
+        thread.start()
     try:
-        come.wait()
-        yield
+        yield crowd
     finally:
         over.set()
-        thread.join()
-        for caller in callers:
-            caller.go()
+        for thread in threads:
+            thread.join()
+
+
+def answered(crowd: Crowd, more: int, within_s: float = 120.0) -> None:
+    """Wait for so many more good answers.
+
+    Raises:
+        RuntimeError: they did not come.
+    """
+    begun = time.monotonic()
+    while sum(outcome.good and outcome.begun >= begun for outcome in list(crowd.outcomes)) < more:
+        if time.monotonic() - begun > within_s:
+            raise RuntimeError(f"no {more} answers within {within_s:g} s: {dict(crowd.codes())}")
+        time.sleep(0.1)

@@ -16,8 +16,10 @@ import httpx
 import numpy as np
 from numpy.typing import NDArray
 
+from services.chassis.links import Link
 from services.domain import Target
 from services.generation.rpc import RemoteGenerator
+from services.metrics import Metrics
 from tests.load.bare import Sessions
 from tests.load.callers import ask
 from tests.stack import Stack
@@ -86,7 +88,7 @@ async def directly(address: str, callers: int, requests: int) -> float:
     present = np.zeros((1, 17), np.float32)
     left = iter(range(requests))
     async with grpc.aio.insecure_channel(address) as channel:
-        generator = RemoteGenerator(channel)
+        generator = RemoteGenerator(channel, Link("generation", Metrics("load")))
 
         async def call() -> None:
             for _ in left:

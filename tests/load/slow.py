@@ -19,7 +19,7 @@ import numpy as np
 import psutil
 
 from tests.hostile.judging import Memory, weighing
-from tests.load import crowd, page
+from tests.load import idlers, page
 from tests.load.callers import ask
 from tests.load.photos import photo
 from tests.load.watch import figure
@@ -59,7 +59,7 @@ def measure(server: Stack, picture: Path, connections: int, rounds: int, images:
     with weighing(process.pid) as result.memory:
         for number in range(rounds):
             result.alone.append(ask(url, picture, _CALLERS, images)[1])
-            with crowd.present(server, connections):
+            with idlers.present(server, connections):
                 result.beside.append(ask(url, picture, _CALLERS, images)[1])
             p99_s = [np.percentile(side[-1], 99) for side in (result.alone, result.beside)]
             page.say(f"round {number + 1} of {rounds}: p99 {p99_s[0]:.3f} s alone, {p99_s[1]:.3f} s beside them")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import random
 import re
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from mien import results
 from mien.cli import app
 from tests.mien.batch.conftest import Batch, command
 from tests.mien.batch.fake_gateway import Gateway
@@ -75,6 +77,24 @@ def test_patience_that_ends_is_a_sentence_and_a_status_of_its_own(photos: Path, 
     assert "no gateway has answered" in errors
     assert "the same command goes on" in errors
     assert "Traceback" not in errors
+
+
+def test_a_full_disk_is_one_sentence_and_with_room_again_the_same_command_goes_on(
+    gateway: Gateway, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "Error writing bytes to file")
+
+    target = tmp_path / "results.parquet"
+    order = ["classify", str(photos), "--to", str(target), "--gateway", gateway.address]
+    with monkeypatch.context() as patch:
+        patch.setattr("mien.batch.parts.pq.write_table", full)
+        done = CliRunner().invoke(app, order)
+    assert done.exit_code == 74
+    assert "No space left on device" in done.output
+    assert "the same command goes on" in done.output
+    assert CliRunner().invoke(app, order).exit_code == 0
+    assert len(set(results.read([target])["image"].to_pylist())) == 40
 
 
 def test_a_table_of_no_known_kind_is_refused(photos: Path, tmp_path: Path) -> None:

@@ -1,0 +1,85 @@
+"""What a long run is judged by: samples of processes and of waits, and how they change with time."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import psutil
+
+_MIB = 1024 * 1024
+_BLOCKS = 12  # of a run: samples that follow each other are alike, means of blocks are not
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """At `at_s` since the start; `p50_s` and `p99_s` are of calls that ended since the one before."""
+
+    at_s: float
+    rss_mib: float
+    descriptors: int
+    threads: int
+    p50_s: float | None
+    p99_s: float | None
+
+
+def sample(pid: int, at_s: float, seconds: Sequence[float]) -> Sample:
+    """Of a process now."""
+    process = psutil.Process(pid)
+    p50, p99 = np.percentile(seconds, [50, 99]).tolist() if seconds else (None, None)
+    with process.oneshot():
+        return Sample(
+            round(at_s, 2), process.memory_info().rss / _MIB, process.num_fds(), process.num_threads(), p50, p99
+        )
+
+
+def append(path: Path, sample: Sample) -> None:
+    """As a line of JSON."""
+    with path.open("a") as file:
+        file.write(json.dumps(asdict(sample)) + "\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Slope:
+    """MiB an hour, and half the width of its 95 % interval."""
+
+    per_h: float
+    give_or_take: float
+
+    def __str__(self) -> str:
+        return f"{self.per_h:+.2f} ± {self.give_or_take:.2f} MiB/h"
+
+
+def slope(samples: Sequence[Sample]) -> Slope:
+    """Of memory: least squares through the means of `_BLOCKS` stretches.
+
+    Raises:
+        ValueError: the run is too short for as many.
+    """
+    if len(samples) < 2 * _BLOCKS:
+        raise ValueError(f"a slope needs {2 * _BLOCKS} samples; let it run longer")
+    blocks = np.array_split(np.array([(each.at_s / 3600, each.rss_mib) for each in samples]), _BLOCKS)
+    hours, memory = np.array([block.mean(axis=0) for block in blocks]).T
+    from_mean = hours - hours.mean()
+    spread = float((from_mean**2).sum())
+    per_h = float((from_mean * memory).sum()) / spread
+    rest = memory - memory.mean() - per_h * from_mean
+    error = math.sqrt(float((rest**2).sum()) / (_BLOCKS - 2) / spread)
+    return Slope(per_h, 2.228 * error)  # Student's t of 10 degrees of freedom
+
+
+def thirds(samples: Sequence[Sample], warm_s: float) -> tuple[list[Sample], list[Sample]]:
+    """The first and the last third of what came after the warm-up."""
+    warm = [each for each in samples if each.at_s >= warm_s]
+    size = len(warm) // 3
+    return warm[:size], warm[len(warm) - size :]
+
+
+def drift(windows: Mapping[str, list[float]]) -> float:
+    """How much longer the last wait than the first, as a share; of two lists of seconds."""
+    first, last = (float(np.percentile(windows[name], 99)) for name in ("first", "last"))
+    return last / first - 1
