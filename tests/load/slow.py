@@ -2,7 +2,7 @@
 
     python -m tests.load.slow [--connections 200] [--rounds 5] [--images 100] [--into docs/reliability.md]
 
-`tests.load.crowd` says what they do; who is thrown out comes back within a second. Rounds with and without them
+`tests.load.idlers` says what they do; who is thrown out comes back within a second. Rounds with and without them
 alternate. Ends with 1 where the callers' p99 is more than twice what it was without them, or anything of them stays.
 """
 
