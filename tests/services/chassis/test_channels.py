@@ -14,6 +14,7 @@ import pytest
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from services.chassis import channels, server
+from services.chassis.connections import Limits
 from tests.stack import free_ports
 
 Ask = Callable[[], Awaitable[str]]
@@ -121,7 +122,7 @@ async def test_a_connection_that_is_renewed_loses_no_call_and_ends_no_stream(mon
 
     enough, port = asyncio.Event(), free_ports(1)[0]
     service = server.Service("test", None, 0, port, ("test.Test",), register, ())  # type: ignore[arg-type]
-    process, state = await server._start_rpc(service, "127.0.0.1", 1024)
+    process, state = await server._start_rpc(service, "127.0.0.1", 1024, Limits())
     try:
         await server._set_health(state, service, True)
         async with channels.connect(f"127.0.0.1:{port}", 1024) as channel:
