@@ -7,6 +7,7 @@ service reads. It uses nothing but the standard library, so that asking every fe
 from __future__ import annotations
 
 import os
+import ssl
 import sys
 import urllib.error
 import urllib.request
@@ -29,13 +30,16 @@ def url(service: str, settings: Mapping[str, str]) -> str:
     """Where it says whether it is ready."""
     port = settings.get(f"MIEN_{service.upper()}_REST_PORT") or PORTS[service]
     host = settings.get("MIEN_HOST", "127.0.0.1")
-    return f"http://{'127.0.0.1' if host in ('0.0.0.0', '') else host}:{port}/readyz"  # noqa: S104
+    scheme = "https" if settings.get("MIEN_TLS_CERTIFICATE") else "http"
+    return f"{scheme}://{'127.0.0.1' if host in ('0.0.0.0', '') else host}:{port}/readyz"  # noqa: S104
 
 
 def ready(address: str) -> bool:
     """Whether it answers 200; 503 and silence are not ready."""
     try:
-        with urllib.request.urlopen(address, timeout=_TIMEOUT_S) as answer:  # noqa: S310 (http, to ourselves)
+        # to ourselves, by an address that no certificate has to name
+        context = ssl._create_unverified_context() if address.startswith("https:") else None  # noqa: S323
+        with urllib.request.urlopen(address, timeout=_TIMEOUT_S, context=context) as answer:  # noqa: S310
             return bool(answer.status == 200)
     except (urllib.error.URLError, OSError):
         return False

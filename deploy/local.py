@@ -14,7 +14,6 @@ import os
 import signal
 import sys
 import tempfile
-import urllib.request
 from asyncio.subprocess import PIPE, STDOUT, Process
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +22,8 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.text import Text
 
-from deploy.programs import Program, prometheus, services, triton
+from deploy import health
+from deploy.programs import Program, prometheus, rest_scheme, services, triton
 from services.settings import Settings
 
 SAY = Console(highlight=False, soft_wrap=True)
@@ -95,7 +95,7 @@ async def _until_ready(program: Program, process: Process) -> None:
     while asyncio.get_running_loop().time() < deadline:
         if process.returncode is not None:
             raise RuntimeError(f"{program.name} ended with status {process.returncode}; its log says why")
-        if await asyncio.to_thread(_answers, program.ready_url):
+        if await asyncio.to_thread(health.ready, program.ready_url):
             return
         await asyncio.sleep(0.2)
     raise RuntimeError(f"{program.name} was not ready within {_READY_S:g} s")
@@ -116,14 +116,6 @@ async def _show(name: str, colour: str, process: Process) -> None:
     assert process.stdout is not None
     while line := await process.stdout.readline():
         SAY.print(Text(f"{name:>14} │ ", colour), Text(line.decode(errors="replace").rstrip()), sep="")
-
-
-def _answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 (http, to this machine)
-            return bool(answer.status == 200)
-    except OSError:
-        return False
 
 
 async def run(waves: list[list[Program]], url: str) -> int:
@@ -187,7 +179,7 @@ def main() -> None:
             waves = planned(settings, Path(folder), with_triton=options.triton, watched=options.prometheus)
         except OSError as error:
             sys.exit(f"local: {error}")
-        sys.exit(asyncio.run(run(waves, f"http://{settings.host}:{settings.gateway_rest_port}")))
+        sys.exit(asyncio.run(run(waves, f"{rest_scheme(settings)}://{settings.host}:{settings.gateway_rest_port}")))
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ def services(settings: Settings, with_triton: bool) -> tuple[list[Program], Prog
         environment["MIEN_BACKEND"] = "triton"
 
     def service(role: str) -> Program:
-        url = f"http://{_host(settings)}:{getattr(settings, f'{role}_rest_port')}/readyz"
+        url = f"{rest_scheme(settings)}://{_host(settings)}:{getattr(settings, f'{role}_rest_port')}/readyz"
         return Program(role, (sys.executable, "-m", "mien.cli", "serve", role), url, environment)
 
     return [service(role) for role in ROLES[1:]], service("gateway")
@@ -85,6 +85,10 @@ def prometheus(settings: Settings, folder: Path, environment: Mapping[str, str])
     options = (f"--config.file={folder / 'prometheus.yml'}", f"--storage.tsdb.path={folder / 'data'}")
     command = (binary, *options, f"--web.listen-address=127.0.0.1:{port}", "--log.level=warn")
     return Program("prometheus", command, f"http://127.0.0.1:{port}/-/ready")
+
+
+def rest_scheme(settings: Settings) -> str:
+    return "https" if settings.tls_certificate else "http"
 
 
 def _host(settings: Settings) -> str:

@@ -6,17 +6,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mien.access import Tls
     from mien.async_client import AsyncClient
     from mien.client import Client
     from mien.outcomes import CallError, Outcome
 
-__all__ = ["AsyncClient", "CallError", "Client", "Outcome"]
+__all__ = ["AsyncClient", "CallError", "Client", "Outcome", "Tls"]
 
 _HOMES = {
     "AsyncClient": "mien.async_client",
     "CallError": "mien.outcomes",
     "Client": "mien.client",
     "Outcome": "mien.outcomes",
+    "Tls": "mien.access",
 }
 
 

@@ -11,12 +11,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
+from functools import partial
 from types import TracebackType
 from typing import Any, Unpack
 
 import grpc
 
 from mien import requests
+from mien.access import Access, Tls
 from mien.async_streaming import outcomes
 from mien.outcomes import CallError, Outcome, call_error
 from mien.requests import Wish
@@ -24,7 +26,7 @@ from mien.retries import Retries
 from mien.v1 import mien_pb2 as pb
 from mien.v1 import mien_pb2_grpc
 
-__all__ = ["AsyncClient", "CallError", "Outcome"]
+__all__ = ["AsyncClient", "CallError", "Outcome", "Tls"]
 
 Items = Iterable[tuple[str, bytes]] | AsyncIterable[tuple[str, bytes]]
 
@@ -36,14 +38,33 @@ class AsyncClient:
     an async iterable. To leave a stream early, close it (`contextlib.aclosing`).
     """
 
-    def __init__(self, address: str = "127.0.0.1:50051", *, timeout_s: float = 30.0, retries: int = 2) -> None:
+    def __init__(
+        self,
+        address: str = "127.0.0.1:50051",
+        *,
+        timeout_s: float = 30.0,
+        retries: int = 2,
+        key: str = "",
+        tls: Tls | None = None,
+    ) -> None:
         """Connect when first used.
 
         Args:
             timeout_s: each single call's deadline, its retries included.
             retries: how often a call is made again that failed and may succeed later.
+            key: where the gateway asks for one. Without TLS whoever is on the way can read it.
+            tls: where the gateway has it.
+
+        Raises:
+            ValueError: no key looks like that.
+            OSError: a file of `tls` cannot be read.
         """
-        self._channel = grpc.aio.insecure_channel(address, options=requests.CHANNEL_OPTIONS)
+        self._metadata = Access(key).metadata()
+        self._channel = (
+            grpc.aio.secure_channel(address, tls.credentials(), options=requests.CHANNEL_OPTIONS)
+            if tls
+            else grpc.aio.insecure_channel(address, options=requests.CHANNEL_OPTIONS)
+        )
         self._stub = mien_pb2_grpc.GatewayStub(self._channel)
         self._timeout_s, self._retries = timeout_s, retries
 
@@ -90,7 +111,7 @@ class AsyncClient:
             )
             async for name, image in _each(items)
         )
-        return outcomes(self._stub.ClassifyStream, messages)
+        return outcomes(partial(self._stub.ClassifyStream, metadata=self._metadata), messages)
 
     def detect_stream(self, items: Items, *, deadline_s: float = 0.0) -> AsyncGenerator[Outcome, None]:
         """`detect` for many photos; results are `GatewayDetectResponse`."""
@@ -98,7 +119,7 @@ class AsyncClient:
             pb.GatewayDetectStreamRequest(id=name, item=requests.detect(image), deadline_s=deadline_s)
             async for name, image in _each(items)
         )
-        return outcomes(self._stub.DetectStream, messages)
+        return outcomes(partial(self._stub.DetectStream, metadata=self._metadata), messages)
 
     def generate_stream(
         self, items: Items, *, deadline_s: float = 0.0, **wish: Unpack[Wish]
@@ -108,7 +129,7 @@ class AsyncClient:
             pb.GatewayGenerateStreamRequest(id=name, item=requests.generate(image, wish), deadline_s=deadline_s)
             async for name, image in _each(items)
         )
-        return outcomes(self._stub.GenerateStream, messages)
+        return outcomes(partial(self._stub.GenerateStream, metadata=self._metadata), messages)
 
     async def close(self) -> None:
         await self._channel.close()
@@ -125,7 +146,7 @@ class AsyncClient:
         retries, tries = Retries(self._retries, time.monotonic() + self._timeout_s), 0
         while True:
             try:
-                return await method(request, timeout=retries.remaining_s())
+                return await method(request, timeout=retries.remaining_s(), metadata=self._metadata)
             except grpc.aio.AioRpcError as failure:
                 error = call_error(failure)
             tries += 1

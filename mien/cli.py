@@ -11,7 +11,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from mien import cli_models
+from mien import cli_keys, cli_models
+from mien.access import Access
+from mien.cli_access import Ca, Certificate, Encrypted, KeyFile, access
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -20,6 +22,7 @@ app = typer.Typer(
     "An expression shown is not an emotion felt.",
 )
 app.add_typer(cli_models.app, name="models")
+app.add_typer(cli_keys.app, name="keys")
 
 
 class Engine(StrEnum):
@@ -57,9 +60,10 @@ def serve(
 
     def announce() -> None:
         if "gateway" in roles:
-            url = f"http://{settings.host}:{settings.gateway_rest_port}"
+            url = f"http{'s' if settings.tls_certificate else ''}://{settings.host}:{settings.gateway_rest_port}"
+            key = '-H "Authorization: Bearer $MIEN_KEY" ' if settings.keys_file else ""
             ERRORS.print(f"\nMien answers at [bold]{url}[/]  (docs at {url}/docs, metrics at {url}/metrics). Try:\n")
-            ERRORS.print(f"  curl -F image=@photo.jpg {url}/v1/classify\n\nCtrl-C stops it.\n", soft_wrap=True)
+            ERRORS.print(f"  curl {key}-F image=@photo.jpg {url}/v1/classify\n\nCtrl-C stops it.\n", soft_wrap=True)
 
     try:
         asyncio.run(services_app.serve(settings, roles, announce))
@@ -98,14 +102,19 @@ def classify(
         str, typer.Option(help="host:port of a Ray cluster, or auto; empty: one for this run, here")
     ] = "",
     workers: Annotated[int, typer.Option(min=0, help="of the Ray cluster; 0: one for each of its CPUs")] = 0,
+    key_file: KeyFile = None,
+    tls: Encrypted = False,
+    ca: Ca = None,
+    certificate: Certificate = None,
 ) -> None:
     """Ask running gateways what the faces of photos show: one photo on the terminal, any number into a table."""
+    way_in = _access(key_file, tls, ca, certificate)
     if to is not None:
         from mien.batch.command import classify_many
         from mien.batch.run import Order
 
         gateways = gateway or [LOCAL]
-        order = Order(to, gateways, connections, model, whole_picture, patience, part, restart, keep_parts)
+        order = Order(to, gateways, connections, model, whole_picture, patience, part, restart, keep_parts, way_in)
         if engine == Engine.STREAM:
             raise typer.Exit(classify_many(paths, order, ERRORS))
         try:
@@ -113,8 +122,10 @@ def classify(
             from mien.batch.worker import Help
         except ModuleNotFoundError as error:
             raise _missing("ray", error) from None
-        settings = {name: value for name, value in os.environ.items() if name.startswith("MIEN_")}
-        helper = Help(gateway or [], connections, patience, settings)
+        settings = {
+            name: value for name, value in os.environ.items() if name.startswith("MIEN_") and name != "MIEN_KEY"
+        }
+        helper = Help(gateway or [], connections, patience, settings, way_in)
         with Cluster(Plan(ray_address, workers, part, helper)) as cluster:
             raise typer.Exit(classify_many(paths, order, ERRORS, cluster))
     if len(paths) > 1 or not Path(paths[0]).is_file():
@@ -122,7 +133,7 @@ def classify(
     from mien.client import CallError, Client
     from mien.tables import faces_table
 
-    with Client((gateway or [LOCAL])[0]) as client:
+    with Client((gateway or [LOCAL])[0], key=way_in.key, tls=way_in.tls) as client:
         try:
             reply = client.classify(Path(paths[0]).read_bytes(), model=model, whole_picture=whole_picture)
         except CallError as error:
@@ -142,13 +153,18 @@ def generate(
     jpeg: Annotated[bool, typer.Option(help="write JPEG, not PNG")] = False,
     gateway: Annotated[str, typer.Option(help="host:port of a gateway's gRPC")] = LOCAL,
     model: Annotated[str, typer.Option(help="a model's name; empty: the default one")] = "",
+    key_file: KeyFile = None,
+    tls: Encrypted = False,
+    ca: Ca = None,
+    certificate: Certificate = None,
 ) -> None:
     """Ask a running gateway for the photo with another expression on its faces."""
     from mien.client import CallError, Client
 
     if bool(expression) == bool(unit):
         raise _refusal("name either an --expression or one --unit or more")
-    with Client(gateway) as client:
+    way_in = _access(key_file, tls, ca, certificate)
+    with Client(gateway, key=way_in.key, tls=way_in.tls) as client:
         try:
             reply = client.generate(
                 photo.read_bytes(),
@@ -194,6 +210,13 @@ def report(
         raise _refusal(str(error)) from None
     for path in written:
         Console().print(str(path), markup=False, highlight=False, soft_wrap=True)
+
+
+def _access(key_file: Path | None, tls: bool, ca: Path | None, certificate: Path | None) -> Access:
+    try:
+        return access(key_file, tls, ca, certificate)
+    except ValueError as error:
+        raise _refusal(str(error)) from None
 
 
 def _units(options: list[str]) -> dict[str, float]:

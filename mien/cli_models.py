@@ -1,19 +1,24 @@
 """`mien models`: which versions of its models a running process serves; load one, or let one go.
 
-Asks the admin port of that process (MIEN_ADMIN_PORT, deploy/README.md), with nothing but the standard library.
+Asks the admin port of that process (MIEN_ADMIN_PORT, deploy/README.md). Where it asks for keys, MIEN_KEY holds one with
+the scope admin.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import ssl
 import urllib.error
 import urllib.request
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
+
+from mien.cli_access import Ca, access
 
 app = typer.Typer(no_args_is_help=True, help="The models of a running process: list, load and unload versions.")
 
@@ -25,10 +30,10 @@ Name = Annotated[str, typer.Argument(help="the model's name")]
 
 
 @app.command("list")
-def list_models(admin: Admin = "") -> None:
+def list_models(admin: Admin = "", ca: Ca = None) -> None:
     """Every model: its versions on disk, those that are loaded, and the one that answers."""
     table = Table("model", "state", "on disk", "loaded", "answers", "on trial")
-    for model in _ask(admin, "models")["models"]:
+    for model in _ask(admin, ca, "models")["models"]:
         canary, shadow = model["canary"], model["shadow"]
         trials = [f"canary {canary['version']}: {canary['percent']:g} %"] if canary else []
         trials += [f"shadow {shadow}"] if shadow else []
@@ -42,9 +47,10 @@ def load(
     name: Name,
     version: Annotated[int | None, typer.Argument(min=1, help="a version on disk; left out: the newest")] = None,
     admin: Admin = "",
+    ca: Ca = None,
 ) -> None:
     """Have a version answer: a newer one, or an older one to go back."""
-    _say(_ask(admin, f"models/{name}/load", {} if version is None else {"version": version}))
+    _say(_ask(admin, ca, f"models/{name}/load", {} if version is None else {"version": version}))
 
 
 @app.command()
@@ -52,9 +58,10 @@ def unload(
     name: Name,
     version: Annotated[int, typer.Argument(min=1, help="a version that is loaded and does not answer")],
     admin: Admin = "",
+    ca: Ca = None,
 ) -> None:
     """Let a version go: that ends a canary or a shadow."""
-    _say(_ask(admin, f"models/{name}/unload", {"version": version}))
+    _say(_ask(admin, ca, f"models/{name}/unload", {"version": version}))
 
 
 def _say(model: dict[str, Any]) -> None:
@@ -62,17 +69,23 @@ def _say(model: dict[str, Any]) -> None:
     Console(highlight=False).print(f"{model['name']}: version {model['answering']} answers; loaded: {loaded}")
 
 
-def _ask(admin: str, path: str, body: dict[str, int] | None = None) -> Any:
+def _ask(admin: str, ca: Path | None, path: str, body: dict[str, int] | None = None) -> Any:
     """The admin port's answer; a POST where there is a body."""
     port = os.environ.get("MIEN_ADMIN_PORT", "0")
     if not admin and port == "0":
         raise _refusal("name the admin port of a running process: --admin 127.0.0.1:8090, or set MIEN_ADMIN_PORT")
     address = admin or f"127.0.0.1:{port}"
     data = None if body is None else json.dumps(body).encode()
-    url = f"http://{address}/v1/admin/{path}"
-    request = urllib.request.Request(url, data, {"Content-Type": "application/json"})
     try:
-        with urllib.request.urlopen(request, timeout=_WITHIN_S) as response:  # noqa: S310
+        way_in = access(None, False, ca, None)
+        context = ssl.create_default_context(cafile=ca) if ca else None
+    except (ValueError, OSError) as error:  # the second: it is no certificate
+        raise _refusal(f"--ca is no certificate in PEM: {ca}" if isinstance(error, OSError) else str(error)) from None
+    url = f"http{'s' if ca else ''}://{address}/v1/admin/{path}"
+    headers = {"Content-Type": "application/json", **dict(way_in.metadata() or ())}
+    request = urllib.request.Request(url, data, headers)  # noqa: S310
+    try:
+        with urllib.request.urlopen(request, timeout=_WITHIN_S, context=context) as response:  # noqa: S310
             return json.load(response)
     except urllib.error.HTTPError as error:
         raise _refusal(_detail(error)) from None

@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
+from functools import partial
 from types import TracebackType
 from typing import Any, Unpack
 
 import grpc
 
 from mien import requests
+from mien.access import Access, Tls
 from mien.outcomes import CallError, Outcome, call_error
 from mien.requests import Wish
 from mien.retries import Retries
@@ -25,7 +27,7 @@ from mien.streaming import outcomes
 from mien.v1 import mien_pb2 as pb
 from mien.v1 import mien_pb2_grpc
 
-__all__ = ["CallError", "Client", "Outcome"]
+__all__ = ["CallError", "Client", "Outcome", "Tls"]
 
 
 class Client:
@@ -38,14 +40,33 @@ class Client:
     answer. Leaving the iterator cancels it.
     """
 
-    def __init__(self, address: str = "127.0.0.1:50051", *, timeout_s: float = 30.0, retries: int = 2) -> None:
+    def __init__(
+        self,
+        address: str = "127.0.0.1:50051",
+        *,
+        timeout_s: float = 30.0,
+        retries: int = 2,
+        key: str = "",
+        tls: Tls | None = None,
+    ) -> None:
         """Connect when first used.
 
         Args:
             timeout_s: each single call's deadline, its retries included.
             retries: how often a call is made again that failed and may succeed later.
+            key: where the gateway asks for one. Without TLS whoever is on the way can read it.
+            tls: where the gateway has it.
+
+        Raises:
+            ValueError: no key looks like that.
+            OSError: a file of `tls` cannot be read.
         """
-        self._channel = grpc.insecure_channel(address, options=requests.CHANNEL_OPTIONS)
+        self._metadata = Access(key).metadata()
+        self._channel = (
+            grpc.secure_channel(address, tls.credentials(), options=requests.CHANNEL_OPTIONS)
+            if tls
+            else grpc.insecure_channel(address, options=requests.CHANNEL_OPTIONS)
+        )
         self._stub = mien_pb2_grpc.GatewayStub(self._channel)
         self._timeout_s, self._retries = timeout_s, retries
 
@@ -97,7 +118,7 @@ class Client:
             )
             for name, image in items
         )
-        return outcomes(self._stub.ClassifyStream, messages)
+        return outcomes(partial(self._stub.ClassifyStream, metadata=self._metadata), messages)
 
     def detect_stream(self, items: Iterable[tuple[str, bytes]], *, deadline_s: float = 0.0) -> Iterator[Outcome]:
         """`detect` for many photos; results are `GatewayDetectResponse`."""
@@ -105,7 +126,7 @@ class Client:
             pb.GatewayDetectStreamRequest(id=name, item=requests.detect(image), deadline_s=deadline_s)
             for name, image in items
         )
-        return outcomes(self._stub.DetectStream, messages)
+        return outcomes(partial(self._stub.DetectStream, metadata=self._metadata), messages)
 
     def generate_stream(
         self, items: Iterable[tuple[str, bytes]], *, deadline_s: float = 0.0, **wish: Unpack[Wish]
@@ -115,7 +136,7 @@ class Client:
             pb.GatewayGenerateStreamRequest(id=name, item=requests.generate(image, wish), deadline_s=deadline_s)
             for name, image in items
         )
-        return outcomes(self._stub.GenerateStream, messages)
+        return outcomes(partial(self._stub.GenerateStream, metadata=self._metadata), messages)
 
     def close(self) -> None:
         self._channel.close()
@@ -132,7 +153,7 @@ class Client:
         retries, tries = Retries(self._retries, time.monotonic() + self._timeout_s), 0
         while True:
             try:
-                return method(request, timeout=retries.remaining_s())
+                return method(request, timeout=retries.remaining_s(), metadata=self._metadata)
             except grpc.RpcError as failure:
                 error = call_error(failure)
             tries += 1

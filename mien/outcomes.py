@@ -8,7 +8,17 @@ from typing import Any
 from mien.v1 import mien_pb2 as pb
 
 # services.errors says the same for the server's side; "unavailable" is also gRPC's own name for nobody being there
-RETRYABLE = frozenset({"queue_full", "deadline_exceeded", "not_ready", "slow_request", "unavailable"})
+RETRYABLE = frozenset(
+    {
+        "queue_full",
+        "rate_exceeded",
+        "quota_exceeded",
+        "slow_request",
+        "deadline_exceeded",
+        "not_ready",
+        "unavailable",
+    }
+)
 
 
 class CallError(Exception):

@@ -37,6 +37,7 @@ from services.detection.detector import FaceDetector
 from services.detection.landmarker import FaceLandmarker
 from services.detection.roles import FACE_LANDMARKER
 from services.domain import Classifier, Detector, Generator
+from services.entrances import NONE, Entrances, entrances
 from services.gateway import rest as gateway_rest
 from services.gateway import rpc as gateway_rpc
 from services.gateway import status
@@ -70,7 +71,7 @@ class Parts:
     gateway: gateway_rpc.Servicer | None = None
 
 
-def wire(settings: Settings, roles: tuple[str, ...], lifecycle: server.Lifecycle) -> Parts:
+def wire(settings: Settings, roles: tuple[str, ...], lifecycle: server.Lifecycle, ways: Entrances = NONE) -> Parts:
     """Wire the services of `roles` (some of `ROLES`) by objects where both ends are here, by channels where not."""
     parts = Parts()
     metrics = Metrics(VERSION)
@@ -83,28 +84,28 @@ def wire(settings: Settings, roles: tuple[str, ...], lifecycle: server.Lifecycle
     if "detection" in roles:
         detector = _detector(settings, limits, backend, parts)
     elif "gateway" in roles:
-        channel = _channel(settings.detection_address, settings, parts)
+        channel = _channel(settings.detection_address, settings, ways, parts)
         detector = detection_rpc.RemoteDetector(channel, Link("detection", metrics))
         parts.ready["detection"] = partial(channels.serves, channel)
     if "classification" in roles:
         classifier = ExpressionClassifier(backend, settings.default_classifier)
     elif "gateway" in roles:
-        channel = _channel(settings.classification_address, settings, parts)
+        channel = _channel(settings.classification_address, settings, ways, parts)
         classifier = classification_rpc.RemoteClassifier(channel, Link("classification", metrics))
         parts.ready["classification"] = partial(channels.serves, channel)
     if "generation" in roles:
         generator = _generator(backend, parts)
     elif "gateway" in roles:
         # not asked for readiness: a gateway that only reads needs no generation service
-        channel = _channel(settings.generation_address, settings, parts)
+        channel = _channel(settings.generation_address, settings, ways, parts)
         generator = generation_rpc.RemoteGenerator(channel, Link("generation", metrics))
 
     async def readiness() -> dict[str, bool]:
         return {"process": lifecycle.serving} | {name: await check() for name, check in parts.ready.items()}
 
     if settings.admin_port and "models" in parts.ready:
-        parts.doors.append(_admin(settings, metrics, readiness, backend))
-    make = partial(_service, settings, metrics, readiness)
+        parts.doors.append(_admin(settings, metrics, readiness, ways, backend))
+    make = partial(_service, settings, metrics, readiness, ways)
     if "gateway" in roles:
         threads = _threads(settings.gateway_workers, "gateway", parts)
         pipeline = Pipeline(detector, classifier, metrics, threads)
@@ -145,13 +146,15 @@ async def serve(settings: Settings, roles: tuple[str, ...], announce: Callable[[
     """Run the services of `roles` until SIGTERM or Ctrl-C; `announce` is called when they answer.
 
     Raises:
-        OSError: a port is taken, the file of the face detector is missing or not one, or traces need an extra.
+        OSError: a port is taken, the file of the face detector is missing or not one, traces need an extra, keys or
+            certificates are wrong, or the gateway would be open to other machines without anybody having said so.
         RepositoryError: the model repository is not one, or lacks a model that was chosen; the sentence says which.
     """
     logs.configure(settings.log_level, settings.log_format)
+    ways = entrances(settings, roles)
     tracing = choices.tracing(settings, roles, VERSION)
     lifecycle = server.Lifecycle()
-    parts = wire(settings, roles, lifecycle)
+    parts = wire(settings, roles, lifecycle, ways)
     if tracing:
         parts.close.insert(0, tracing)  # the last to be closed: the others may still have something to tell
 
@@ -175,6 +178,7 @@ async def serve(settings: Settings, roles: tuple[str, ...], announce: Callable[[
         close=close,
         announce=announce,
         doors=parts.doors,
+        tls=ways.listening,
     )
 
 
@@ -215,7 +219,9 @@ def _backend(settings: Settings, metrics: Metrics, roles: tuple[str, ...], parts
     return backend
 
 
-def _admin(settings: Settings, metrics: Metrics, readiness: rest.Readiness, backend: Rollout) -> server.Door:
+def _admin(
+    settings: Settings, metrics: Metrics, readiness: rest.Readiness, ways: Entrances, backend: Rollout
+) -> server.Door:
     """Where operators change what the process serves; the one of its ports that is not for callers."""
     app = rest.build(
         "admin",
@@ -225,6 +231,8 @@ def _admin(settings: Settings, metrics: Metrics, readiness: rest.Readiness, back
         readiness=readiness,
         admission=Admission(settings.max_in_flight),
         timeout_s=settings.timeout_s,
+        guard=ways.admin,
+        encrypted=ways.listening is not None,
     )
     return server.Door("admin", app, settings.admin_host, settings.admin_port)
 
@@ -233,6 +241,7 @@ def _service(
     settings: Settings,
     metrics: Metrics,
     readiness: rest.Readiness,
+    ways: Entrances,
     name: str,
     routes: APIRouter,
     rpc_names: tuple[str, ...],
@@ -250,6 +259,7 @@ def _service(
         single=rpc.Terms(admission, settings.timeout_s),
         patient=rpc.Terms(patient, settings.stream_timeout_s),
         streams=rpc.Terms(streams, math.inf),
+        guard=ways.calls,
     )
     return server.Service(
         name,
@@ -261,6 +271,9 @@ def _service(
             readiness=readiness,
             admission=admission,
             timeout_s=settings.timeout_s,
+            guard=ways.rest,
+            encrypted=ways.listening is not None,
+            origins=ways.origins if name == "gateway" else (),
         ),
         getattr(settings, f"{name}_rest_port"),
         getattr(settings, f"{name}_rpc_port"),
@@ -275,8 +288,8 @@ def _single(settings: Settings) -> Admission:
     return Admission(settings.max_in_flight, target_s=settings.queue_target_s)
 
 
-def _channel(address: str, settings: Settings, parts: Parts) -> grpc.aio.Channel:
-    channel = channels.connect(address, _max_message_bytes(settings))
+def _channel(address: str, settings: Settings, ways: Entrances, parts: Parts) -> grpc.aio.Channel:
+    channel = channels.connect(address, _max_message_bytes(settings), ways.calling)
     parts.close.append(channel.close)
     return channel
 

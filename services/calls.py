@@ -24,6 +24,7 @@ class Call:
         request_id: 1–64 characters of `A-Z a-z 0-9 . _ -`.
         deadline: `time.monotonic()` by which the caller wants the answer.
         patient: an item of a stream: others go before, and it waits where a single call would be refused.
+        caller: the id of its key, which logs may show; empty where no key was asked for.
         draw: a number in [0, 1) that is drawn once for the call: all that is left to chance in it goes by this one.
         notes: what the access line shall say besides (faces, model …); plain values, never content or names of files.
     """
@@ -31,6 +32,7 @@ class Call:
     request_id: str
     deadline: float
     patient: bool = False
+    caller: str = ""
     draw: float = field(default_factory=random.random)
     notes: dict[str, str | int | float] = field(default_factory=dict)
 
@@ -71,6 +73,20 @@ def patient() -> bool:
     """Whether the current call lets others go before; False outside a call."""
     call = _current.get()
     return call.patient if call else False
+
+
+def known_as(caller: str) -> None:
+    """The current call was made with the key of this id; its access line says so."""
+    call = _current.get()
+    if call:
+        call.caller = caller
+        call.notes["caller"] = caller
+
+
+def caller() -> str:
+    """Who makes the current call; empty where nobody asked."""
+    call = _current.get()
+    return call.caller if call else ""
 
 
 def draw() -> float:

@@ -31,6 +31,10 @@ class Kind(StrEnum):
     NOT_ACCEPTABLE = "not_acceptable"
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
     SLOW_REQUEST = "slow_request"
+    UNAUTHENTICATED = "unauthenticated"
+    PERMISSION_DENIED = "permission_denied"
+    RATE_EXCEEDED = "rate_exceeded"
+    QUOTA_EXCEEDED = "quota_exceeded"
     QUEUE_FULL = "queue_full"
     DEADLINE_EXCEEDED = "deadline_exceeded"
     CANCELLED = "cancelled"
@@ -68,6 +72,10 @@ TABLE: dict[Kind, Row] = {
     Kind.NOT_ACCEPTABLE: Row(406, "INVALID_ARGUMENT", False, "The answer is not offered in that format"),
     Kind.UNSUPPORTED_MEDIA_TYPE: Row(415, "INVALID_ARGUMENT", False, "The content type is not supported"),
     Kind.SLOW_REQUEST: Row(408, "DEADLINE_EXCEEDED", True, "The request did not come in time"),
+    Kind.UNAUTHENTICATED: Row(401, "UNAUTHENTICATED", False, "The caller has no key that is taken here"),
+    Kind.PERMISSION_DENIED: Row(403, "PERMISSION_DENIED", False, "The caller may not do this"),
+    Kind.RATE_EXCEEDED: Row(429, "RESOURCE_EXHAUSTED", True, "The key's rate is used up"),
+    Kind.QUOTA_EXCEEDED: Row(429, "RESOURCE_EXHAUSTED", True, "The key has too many calls in work"),
     Kind.QUEUE_FULL: Row(429, "RESOURCE_EXHAUSTED", True, "Too many requests are waiting"),
     Kind.DEADLINE_EXCEEDED: Row(504, "DEADLINE_EXCEEDED", True, "The deadline has passed"),
     Kind.CANCELLED: Row(499, "CANCELLED", False, "The caller hung up"),

@@ -12,9 +12,9 @@ _REPOSITORY = Path(__file__).resolve().parents[1] / "model_repository"
 
 
 class Settings(BaseSettings):
-    """Read once at start; a value that is not valid stops the start with a sentence."""
+    """Read once at start; a value that is not valid stops the start with a sentence, an empty one is the default."""
 
-    model_config = SettingsConfigDict(env_prefix="MIEN_", protected_namespaces=())
+    model_config = SettingsConfigDict(env_prefix="MIEN_", env_ignore_empty=True, protected_namespaces=())
 
     # where to listen
     host: str = Field("127.0.0.1", description="address to listen on; 0.0.0.0 inside a container")
@@ -30,6 +30,27 @@ class Settings(BaseSettings):
     # what operators alone may reach: the models' life cycle (deploy/README.md)
     admin_port: int = Field(0, ge=0, le=65535, description="where operators load and unload models; 0: nowhere")
     admin_host: str = Field("127.0.0.1", description="address of the admin port; whoever reaches it may change models")
+
+    # who may call (docs/security.md)
+    keys_file: Path | None = Field(
+        None, description="the keys that callers need, TOML (`mien keys new`); none: nobody asks"
+    )
+    open: bool = Field(
+        False, description="everybody who reaches the gateway may call: meant so, though not on loopback"
+    )
+    cors_origins: str = Field(
+        "",
+        pattern=r"^(https?://[^/\s,*]+(,https?://[^/\s,*]+)*)?$",
+        description="origins whose pages may ask the gateway from a browser, https://host, several with commas",
+    )
+
+    # TLS: PEM files, of the REST and gRPC listeners and of the channels to the services behind
+    tls_certificate: Path | None = Field(None, description="our certificate, with those between it and its CA")
+    tls_key: Path | None = Field(None, description="its private key, not encrypted")
+    tls_client_ca: Path | None = Field(
+        None, description="who signs callers' certificates; gRPC then asks for them (mTLS)"
+    )
+    tls_ca: Path | None = Field(None, description="who signs the services that the gateway asks; it asks them over TLS")
 
     # where the other services are, for `mien serve gateway`
     detection_address: str = Field("127.0.0.1:50052", description="host:port of detection's gRPC")

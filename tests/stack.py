@@ -37,9 +37,10 @@ class Stack:
     process: subprocess.Popen[bytes]
     ports: Mapping[str, int]
     log: Path
+    scheme: str = "http"
 
     def url(self, service: str = "gateway") -> str:
-        return f"http://127.0.0.1:{self.ports[f'{service.upper()}_REST_PORT']}"
+        return f"{self.scheme}://127.0.0.1:{self.ports[f'{service.upper()}_REST_PORT']}"
 
     def address(self, service: str = "gateway") -> str:
         return f"127.0.0.1:{self.ports[f'{service.upper()}_RPC_PORT']}"
@@ -91,7 +92,7 @@ def running(
             process = subprocess.Popen(
                 [sys.executable, "-m", module, "serve", role], env=environment, stdout=output, stderr=output
             )
-        stack = Stack(process, ports, log)
+        stack = Stack(process, ports, log, "https" if "TLS_CERTIFICATE" in chosen else "http")
         try:
             if ready:
                 _wait(stack, "gateway" if role == "all" else role, ready_within_s)
@@ -119,7 +120,7 @@ def _wait(stack: Stack, service: str, within_s: float) -> None:
     deadline = time.monotonic() + within_s
     while time.monotonic() < deadline and stack.process.poll() is None:
         try:
-            if httpx.get(f"{stack.url(service)}/readyz", timeout=2.0).status_code == 200:
+            if httpx.get(f"{stack.url(service)}/readyz", timeout=2.0, verify=False).status_code == 200:
                 return
         except httpx.TransportError:
             pass

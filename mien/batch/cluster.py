@@ -64,7 +64,9 @@ class Cluster:
         """Of the gateways, asked from here; or of a worker's models, loaded there once for this."""
         helper = self._plan.helper
         if helper.gateways:
-            return Gateways(helper.gateways, helper.connections, helper.patience_s).model(asked, stopping)
+            return Gateways(helper.gateways, helper.connections, helper.patience_s, helper.access).model(
+                asked, stopping
+            )
         self._connect()
         answer = ray.remote(num_cpus=1)(model_of).remote(helper, asked)
         try:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
+from mien.access import Access
 from mien.batch.engine import TICK_S, Desk
 from mien.batch.links import Connect, Link, Question
 from mien.batch.models import Model, served_model
@@ -24,19 +26,20 @@ _LEAVE_S = 5.0  # for connections that hang up
 
 @dataclass(frozen=True, slots=True)
 class Gateways:
-    """An `Engine`; `connections` to each address, each made by `connect`."""
+    """An `Engine`; `connections` to each address, each made by `connect`, else a `Client` with `access`."""
 
     addresses: Sequence[str]
     connections: int
     patience_s: float
-    connect: Connect = Client
+    access: Access = field(default_factory=Access)
+    connect: Connect | None = None
 
     def model(self, asked: str, stopping: threading.Event) -> Model:
         """What the first gateway that answers will answer with; the others are judged by their answers."""
         deadline = time.monotonic() + self.patience_s
         while True:
             for address in self.addresses:
-                answer = served_model(address, asked)
+                answer = served_model(address, asked, self.access)
                 if isinstance(answer, Model):
                     return answer
             if time.monotonic() > deadline:
@@ -48,10 +51,11 @@ class Gateways:
         self, photos: list[Photo], question: Question, scratch: Path, desk: Desk, stopping: threading.Event
     ) -> None:
         """See `Engine.ask`."""
+        connect = self.connect or partial(Client, key=self.access.key, tls=self.access.tls)
         work, files = Work(photos), Files(scratch)
         answers: SimpleQueue[Answer | Exception] = SimpleQueue()
         links = [
-            Link(address, question, work, files, answers, self.connect)
+            Link(address, question, work, files, answers, connect)
             for _ in range(self.connections)
             for address in self.addresses
         ]

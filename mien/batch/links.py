@@ -10,7 +10,7 @@ from queue import SimpleQueue
 from types import TracebackType
 from typing import Protocol, Self
 
-from mien.batch.models import Model, changed_model
+from mien.batch.models import NOT_LET_IN, Model, changed_model
 from mien.batch.parts import Answer
 from mien.batch.reading import Reader
 from mien.batch.refusals import RefusalError
@@ -29,7 +29,8 @@ _AWAY = frozenset({"unavailable", "not_ready"})
 # What no patience puts right.
 _FATAL = frozenset(
     {"bad_parameter", "invalid_argument", "malformed_request", "not_found", "not_implemented"}
-    | {"permission_denied", "unauthenticated", "unimplemented", "unknown_model"}
+    | {"unimplemented", "unknown_model"}
+    | NOT_LET_IN
 )
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mien.access import Access
 from mien.batch.refusals import FRESH, RefusalError
 from mien.client import CallError, Client
 from mien.v1 import mien_pb2 as pb
 
 _ROLE = "expression_classifier"
+NOT_LET_IN = frozenset({"permission_denied", "unauthenticated"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,16 +22,18 @@ class Model:
         return f"{self.name} version {self.version}"
 
 
-def served_model(address: str, asked: str) -> Model | CallError:
+def served_model(address: str, asked: str, access: Access) -> Model | CallError:
     """The classifier that this gateway takes where `asked` is the wish; the error where it does not answer.
 
     Raises:
-        RefusalError: the gateway answers, and has no such model.
+        RefusalError: the gateway answers, and has no such model, or does not let us in.
     """
-    with Client(address, timeout_s=10.0, retries=0) as client:
+    with Client(address, timeout_s=10.0, retries=0, key=access.key, tls=access.tls) as client:
         try:
             models = client.models()
         except CallError as error:
+            if error.code in NOT_LET_IN:
+                raise RefusalError(f"the gateway {address} refuses: {error.detail} ({error.code})") from None
             return error
     return chosen_model(models, asked, f"the gateway {address} has")
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mien import results
+from mien.access import Access
 from mien.batch import journal, merge
 from mien.batch.engine import Engine
 from mien.batch.gateways import Gateways
@@ -33,6 +34,7 @@ class Order:
     part_images: int = 1000
     restart: bool = False
     keep_parts: bool = False
+    access: Access = field(default_factory=Access)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,7 @@ def run(
         NobodyAnswersError: no gateway, for longer than the user's patience; or the engine cannot go on.
         StoppedError: `stopping` was set. After each of these, the answers so far are on the disk.
     """
-    engine = engine or Gateways(order.gateways, order.connections, order.patience_s)
+    engine = engine or Gateways(order.gateways, order.connections, order.patience_s, order.access)
     places = journal.Places(order.target)
     with journal.locked(places):
         if not order.restart and _complete(places, order, photos):

@@ -10,12 +10,13 @@ import os
 import tempfile
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
 
 from mien import results
+from mien.access import Access
 from mien.batch.embedded import Embedded
 from mien.batch.gateways import Gateways
 from mien.batch.links import Question
@@ -36,12 +37,16 @@ ANSWERS = pa.schema(
 
 @dataclass(frozen=True, slots=True)
 class Help:
-    """Whom a worker asks: the gateways, or, without any, models of its own with these settings (`MIEN_*`)."""
+    """Whom a worker asks: the gateways, or, without any, models of its own with these settings (`MIEN_*`).
+
+    Files of `access` are read where the worker is.
+    """
 
     gateways: Sequence[str]
     connections: int
     patience_s: float
     settings: Mapping[str, str]
+    access: Access = field(default_factory=Access)
 
     def gathered(self) -> Gateways:
         """The engine that a worker has.
@@ -50,7 +55,7 @@ class Help:
             RefusalError: it cannot load the models.
         """
         if self.gateways:
-            return Gateways(self.gateways, self.connections, self.patience_s)
+            return Gateways(self.gateways, self.connections, self.patience_s, self.access)
         models = self.models()
         return Gateways(["the models of a worker"], 1, self.patience_s, connect=lambda _: models)
 

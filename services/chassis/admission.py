@@ -1,7 +1,8 @@
 """Admission: which calls or streams a service takes on. One more than it can answer is refused at once, never queued.
 
-It is refused for want of a place, which bounds memory; or because those before it take too long (`pace`): longer than
-anybody shall wait, or than its deadline leaves. To begin it would cost others their answers, and it would get none.
+It is refused for want of a place, which bounds memory; because those before it take too long (`pace`): longer than
+anybody shall wait, or than its deadline leaves (to begin it would cost others their answers, and it would get none); or
+because its caller has more than a fair share of the places (`shares`), those counted that can be answered in time.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from services import calls
 from services.chassis.pace import Pace
+from services.chassis.shares import Shares
 from services.errors import Kind, MienError
 
 _SURE = 0.5  # of what the deadline leaves may be wait by the estimate, which is a mean, and the work itself takes time
@@ -50,6 +53,7 @@ class Admission:
         self.limit, self.what, self._target_s = limit, what, target_s
         self.in_flight = 0
         self._pace = Pace(clock)
+        self._shares = Shares()
 
     def wait_s(self) -> float:
         """How long a call that came now would wait."""
@@ -63,10 +67,11 @@ class Admission:
             within_s: what is left of the caller's deadline; None: it has not to wait for others.
 
         Raises:
-            MienError: QUEUE_FULL if fewer are free, or if the wait would be too long; with the time after which it
-                would not be.
+            MienError: QUEUE_FULL if fewer are free, the wait would be too long, or the caller has its share; with the time
+                after which it would not be so.
         """
-        if self.in_flight + places > self.limit:
+        caller, free = calls.caller(), self.limit - self.in_flight
+        if places > free:
             raise MienError(
                 Kind.QUEUE_FULL,
                 f"{self.limit} {self.what} are being answered already. Wait and try again.",
@@ -80,10 +85,17 @@ class Admission:
                 "Those that came before would take too long. Wait and try again, or allow more time.",
                 retry_after_s=max(wait_s - bearable_s, self._pace.gap_s),
             )
+        if not self._shares.allow(caller, places, min(free, self._pace.room(bearable_s))):
+            raise MienError(
+                Kind.QUEUE_FULL,
+                f"This key has its share of the {self.what} that are answered at once. Wait and try again.",
+                retry_after_s=max(1.0, self._pace.gap_s),
+            )
         self.in_flight += places
         place = Place(self._pace)
         try:
-            yield place
+            with self._shares.held(caller, places):
+                yield place
         finally:
             self.in_flight -= places
             place.leave()

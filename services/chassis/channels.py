@@ -12,6 +12,8 @@ import json
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from services.chassis.tls import Calling
+
 # gRPC's own names. Without a policy a channel stays with the first address that answers, however many there are.
 _POLICY = {"loadBalancingConfig": [{"round_robin": {}}], "healthCheckConfig": {"serviceName": ""}}
 _RECONNECT_MS = 1000
@@ -22,19 +24,19 @@ def policy() -> str:
     return json.dumps(_POLICY)
 
 
-def connect(address: str, max_message_bytes: int) -> grpc.aio.Channel:
-    """A channel to every process behind `address`, host:port or any gRPC target."""
-    return grpc.aio.insecure_channel(
-        address,
-        options=[
-            ("grpc.max_receive_message_length", max_message_bytes),
-            ("grpc.max_send_message_length", max_message_bytes),
-            ("grpc.service_config", policy()),
-            # gRPC's own pauses grow to two minutes: so long would a service that is back wait for its first call
-            ("grpc.initial_reconnect_backoff_ms", 100),
-            ("grpc.max_reconnect_backoff_ms", _RECONNECT_MS),
-        ],
-    )
+def connect(address: str, max_message_bytes: int, tls: Calling | None = None) -> grpc.aio.Channel:
+    """A channel to every process behind `address`, host:port or any gRPC target; over TLS where it is given."""
+    options = [
+        ("grpc.max_receive_message_length", max_message_bytes),
+        ("grpc.max_send_message_length", max_message_bytes),
+        ("grpc.service_config", policy()),
+        # gRPC's own pauses grow to two minutes: so long would a service that is back wait for its first call
+        ("grpc.initial_reconnect_backoff_ms", 100),
+        ("grpc.max_reconnect_backoff_ms", _RECONNECT_MS),
+    ]
+    if tls:
+        return grpc.aio.secure_channel(address, tls.credentials(), options=options)
+    return grpc.aio.insecure_channel(address, options=options)
 
 
 async def serves(channel: grpc.aio.Channel) -> bool:

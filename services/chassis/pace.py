@@ -7,6 +7,7 @@ the next answer took. So a service whose calls all come too late seems slow, as 
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 
@@ -40,3 +41,7 @@ class Pace:
     def wait_s(self) -> float:
         """How long those that are worked at take, and so the next one's wait."""
         return self.working * self.gap_s
+
+    def room(self, within_s: float) -> float:
+        """How many more may come before one waits longer than that; at least one."""
+        return max(1.0, within_s // self.gap_s - self.working) if self.gap_s else math.inf

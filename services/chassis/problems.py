@@ -22,6 +22,8 @@ def problem(error: MienError) -> JSONResponse:
     headers = {"Cache-Control": "no-store"}
     if error.retry_after_s:
         headers["Retry-After"] = str(math.ceil(error.retry_after_s))
+    if error.kind is Kind.UNAUTHENTICATED:
+        headers["WWW-Authenticate"] = 'Bearer realm="mien"'
     calls.note(code=str(error.kind))
     return JSONResponse(
         document.model_dump(exclude_none=True), document.status, headers, media_type="application/problem+json"

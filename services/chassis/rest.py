@@ -14,9 +14,11 @@ from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 import h11
-from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.responses import JSONResponse, RedirectResponse
+from fastapi.security import HTTPBearer
 from fastapi_offline import FastAPIOffline
+from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -24,6 +26,8 @@ from services import calls, spans
 from services.chassis import failures, logs, problems
 from services.chassis.admission import Admission, Place
 from services.chassis.arrivals import Arrivals
+from services.chassis.guard import HEADERS, OPEN, Guard, scope_of
+from services.chassis.headers import safe_headers
 from services.domain import Timings
 from services.errors import TABLE, Kind, MienError
 from services.metrics import CONTENT_TYPE, UNMATCHED, Metrics
@@ -35,6 +39,10 @@ T = TypeVar("T")
 _FREE = ("GET", "HEAD", "OPTIONS")  # nobody waits for these
 _TRACE = (b"traceparent", b"tracestate")
 _MOST_PARAMETERS = 64  # of a query: each that is unknown costs time to say so
+_CORS: dict[str, Any] = {
+    "allow_headers": ["authorization", "content-type", "request-timeout", "x-api-key", "x-request-id"],
+    "expose_headers": ["retry-after", "server-timing", "x-request-id"],
+}
 _FASTAPIS_OWN = ("tracing", "metrics", "logs", "auto_configure")  # would tell addresses, queries and tracebacks
 
 
@@ -47,6 +55,9 @@ def build(
     readiness: Readiness,
     admission: Admission,
     timeout_s: float,
+    guard: Guard = OPEN,
+    encrypted: bool = False,
+    origins: Sequence[str] = (),
 ) -> FastAPI:
     """A service's REST application.
 
@@ -54,6 +65,9 @@ def build(
         service: its activity: gateway, detection, classification or generation.
         readiness: what must be ready, by name.
         timeout_s: the longest that a call may take; a caller may ask for less with the header `Request-Timeout`.
+        guard: who may call /v1/; everything else is open.
+        encrypted: over TLS, which browsers are told to insist on.
+        origins: whose pages may ask from a browser (CORS).
     """
     # /docs brings its own script: a service without internet, or behind a policy, shows it too.
     app = FastAPIOffline(
@@ -65,7 +79,8 @@ def build(
         telemetry=dict.fromkeys(_FASTAPIS_OWN, False),
     )
     problems.install(app)
-    app.include_router(routes)
+    shown = [] if guard is OPEN else [Depends(HTTPBearer(auto_error=False, description="a key"))]  # for /docs alone
+    app.include_router(routes, dependencies=shown)
     probes = _probes(service, metrics, readiness)
     app.include_router(probes)
     app.add_middleware(
@@ -75,7 +90,11 @@ def build(
         metrics=metrics,
         admission=admission,
         timeout_s=timeout_s,
+        guard=guard,
+        encrypted=encrypted,
     )
+    if origins:
+        app.add_middleware(CORSMiddleware, allow_origins=origins, allow_methods=["GET", "POST"], **_CORS)
     return app
 
 
@@ -116,9 +135,11 @@ class _Edge:
         metrics: Metrics,
         admission: Admission,
         timeout_s: float,
+        guard: Guard,
+        encrypted: bool,
     ) -> None:
         self.app, self.service, self.routes, self.metrics = app, service, routes, metrics
-        self.admission, self.timeout_s = admission, timeout_s
+        self.admission, self.timeout_s, self.guard, self.encrypted = admission, timeout_s, guard, encrypted
         self.arrivals = Arrivals(max(1, admission.limit // 2))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -149,7 +170,7 @@ class _Edge:
                     message["headers"] = [
                         *message["headers"],
                         (b"x-request-id", call.request_id.encode()),
-                        (b"x-content-type-options", b"nosniff"),
+                        *safe_headers(scope["path"], message["headers"], self.encrypted),
                     ]
                 try:
                     await send(message)
@@ -165,7 +186,7 @@ class _Edge:
             in_flight.inc()
             try:
                 with self.arrivals.within(take) as take_in_time:
-                    await self._answer(scope, take_in_time, answer, headers.get(b"request-timeout"), call)
+                    await self._answer(scope, take_in_time, answer, headers, call)
             except Exception as error:
                 await problems.problem(failures.known(error))(scope, take, answer)
             finally:
@@ -178,17 +199,23 @@ class _Edge:
             return spans.NOTHING
         return spans.serving("rest", {name.decode(): headers[name] for name in _TRACE if name in headers})
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send, wanted: str | None, call: calls.Call) -> None:
+    async def _answer(
+        self, scope: Scope, receive: Receive, send: Send, headers: Mapping[bytes, str], call: calls.Call
+    ) -> None:
         try:
-            if wanted is not None:
-                call.deadline = min(call.deadline, time.monotonic() + _seconds(wanted))
+            if b"request-timeout" in headers:
+                call.deadline = min(call.deadline, time.monotonic() + _seconds(headers[b"request-timeout"]))
             if scope["query_string"].count(b"&") >= _MOST_PARAMETERS:
                 raise MienError(Kind.BAD_PARAMETER, f"A query may have at most {_MOST_PARAMETERS} parameters.")
             if not scope["path"].startswith("/v1/"):
                 await self.app(scope, receive, send)  # probes and metrics must answer under load
                 return
+            shown = {name: headers[name.encode()] for name in HEADERS if name.encode() in headers}
             within_s = None if scope["method"] in _FREE else calls.remaining_s()
-            with self.admission.admitted(within_s=within_s) as place:
+            with (
+                self.guard.admitted(shown, scope_of(scope["path"])),
+                self.admission.admitted(within_s=within_s) as place,
+            ):
                 await self.app(scope, _beginning(receive, place), _answering(send, place))
         except MienError as error:
             await problems.problem(error)(scope, receive, send)

@@ -23,6 +23,7 @@ from grpc_status import rpc_status
 from services import calls, spans
 from services.chassis import failures, logs
 from services.chassis.admission import Admission
+from services.chassis.guard import HEADERS, OPEN, Guard, scope_of
 from services.errors import TABLE, Kind, MienError
 from services.metrics import UNMATCHED, Metrics
 
@@ -51,14 +52,18 @@ class Terms:
 class Edge(grpc.aio.ServerInterceptor):  # type: ignore[misc]
     """The outermost layer of a call. Health and reflection pass untouched."""
 
-    def __init__(self, service: str, metrics: Metrics, *, single: Terms, patient: Terms, streams: Terms) -> None:
+    def __init__(
+        self, service: str, metrics: Metrics, *, single: Terms, patient: Terms, streams: Terms, guard: Guard = OPEN
+    ) -> None:
         """Prepare to.
 
         Args:
             single: terms of unary calls.
             patient: of unary calls that are items of a stream at another service: they take no place from the others.
             streams: of streams as a whole; their items have terms of their own.
+            guard: who may call.
         """
+        self.guard = guard
         self.service, self.metrics, self.single, self.patient, self.streams = service, metrics, single, patient, streams
 
     async def intercept_service(
@@ -128,7 +133,11 @@ class Edge(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         ):
             try:
                 await context.send_initial_metadata((("x-request-id", call.request_id),))
-                with terms.admission.admitted(within_s=None if method in _FREE else timeout_s) as place:
+                shown = {name: str(metadata[name]) for name in HEADERS if name in metadata}
+                with (
+                    self.guard.admitted(shown, scope_of(method)),
+                    terms.admission.admitted(within_s=None if method in _FREE else timeout_s) as place,
+                ):
                     if method not in _FREE:
                         place.begin()
                     async with asyncio.timeout(timeout_s if timeout_s < math.inf else None):

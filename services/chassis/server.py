@@ -24,6 +24,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from services.chassis.connections import Connections, Limits
+from services.chassis.tls import CIPHERS, Listening
 
 LOG = logging.getLogger("mien.server")
 _GRACE_S = 30.0  # the longest that calls in flight are waited for at the end
@@ -90,8 +91,9 @@ async def run(
     close: Callable[[], Awaitable[None]],
     announce: Callable[[], None],
     doors: Sequence[Door] = (),
+    tls: Listening | None = None,
 ) -> None:
-    """Serve until SIGTERM or Ctrl-C.
+    """Serve until SIGTERM or Ctrl-C; over TLS where it is given.
 
     Listeners open before `start` (which loads and warms the models), so that probes can tell "starting" from "dead".
 
@@ -100,8 +102,8 @@ async def run(
     """
     stop = _stop_signal()
     rest_doors = [Door(service.name, service.rest, host, service.rest_port) for service in services]
-    rests = [await _start_rest(door, limits) for door in (*rest_doors, *doors)]
-    rpcs = [await _start_rpc(service, host, max_message_bytes, limits) for service in services]
+    rests = [await _start_rest(door, limits, tls) for door in (*rest_doors, *doors)]
+    rpcs = [await _start_rpc(service, host, max_message_bytes, limits, tls) for service in services]
     try:
         starting = asyncio.ensure_future(start())
         waiting = asyncio.ensure_future(stop.wait())
@@ -142,7 +144,7 @@ def _stop_signal() -> asyncio.Event:
     return stop
 
 
-async def _start_rest(door: Door, limits: Limits) -> tuple[_Rest, asyncio.Task[None]]:
+async def _start_rest(door: Door, limits: Limits, tls: Listening | None = None) -> tuple[_Rest, asyncio.Task[None]]:
     connections = Connections(limits)
     config = uvicorn.Config(
         door.rest,
@@ -155,6 +157,9 @@ async def _start_rest(door: Door, limits: Limits) -> tuple[_Rest, asyncio.Task[N
         lifespan="off",
         http=connections.open,  # type: ignore[arg-type]  # a class is called like that too
         ws="none",
+        ssl_certfile=tls.certificate if tls else None,
+        ssl_keyfile=tls.private_key if tls else None,
+        ssl_ciphers=CIPHERS,
     )
     server = _Rest(config)
     sockets = [_bind(door)]
@@ -186,7 +191,7 @@ def _bind(door: Door) -> socket.socket:
 
 
 async def _start_rpc(
-    service: Service, host: str, max_message_bytes: int, limits: Limits
+    service: Service, host: str, max_message_bytes: int, limits: Limits, tls: Listening | None = None
 ) -> tuple[grpc.aio.Server, health.aio.HealthServicer]:
     server = grpc.aio.server(
         interceptors=service.interceptors,
@@ -205,7 +210,8 @@ async def _start_rpc(
     health_pb2_grpc.add_HealthServicer_to_server(state, server)
     reflection.enable_server_reflection((*service.rpc_names, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
     try:
-        server.add_insecure_port(f"{host}:{service.rpc_port}")
+        address = f"{host}:{service.rpc_port}"
+        _ = server.add_secure_port(address, tls.credentials()) if tls else server.add_insecure_port(address)
     except RuntimeError:
         raise OSError(f"{service.name}: cannot listen on {host}:{service.rpc_port}") from None
     await server.start()

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from mien.v1 import mien_pb2 as pb
 from services import calls, spans
-from services.chassis import failures
+from services.chassis import failures, guard
 from services.chassis.windows import Room, Window
 from services.errors import TABLE, Kind, MienError
 from services.metrics import Metrics
@@ -113,7 +113,7 @@ class _Stream:
         try:
             while not stopping.is_set():
                 await self._room.free()
-                reading = asyncio.ensure_future(anext(requests, None))
+                reading = asyncio.ensure_future(_next(requests))
                 try:
                     await asyncio.wait({reading, stop}, return_when=asyncio.FIRST_COMPLETED)
                     if not reading.done():
@@ -191,6 +191,14 @@ class _Stream:
                 Kind.BAD_PARAMETER, "deadline_s must be 0 or a number of seconds above it.", field="deadline_s"
             )
         return min(request.deadline_s or math.inf, self._timeout_s)
+
+
+async def _next(requests: AsyncIterator[Request]) -> Request | None:
+    """The next item, once its caller's key allows one more; None: there is none."""
+    request = await anext(requests, None)
+    if request is not None:
+        await guard.paced()
+    return request
 
 
 def _error(error: MienError) -> pb.ItemError:

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from services import calls, spans
-from services.chassis import failures
+from services.chassis import failures, guard
 from services.chassis.admission import Admission
 from services.chassis.uploads import check_size
 from services.domain import ModelVersion, Reading
@@ -46,6 +46,7 @@ class SeveralPhotos:
             MienError: of all of them: UNKNOWN_MODEL, QUEUE_FULL (too few places), DEADLINE_EXCEEDED.
         """
         with self._admission.admitted(len(images) - 1):  # one is the request's own
+            guard.charge(len(images) - 1)
             named = await self._pipeline.named(model)
             outcomes = await asyncio.gather(*(self._outcome(image, classify) for image in images))
         failed = [outcome for outcome in outcomes if isinstance(outcome, MienError)]

@@ -83,6 +83,7 @@ def test_the_health_check_asks_where_the_service_listens() -> None:
     settings = {"MIEN_HOST": "0.0.0.0", "MIEN_DETECTION_REST_PORT": "9001"}
     assert health.url("detection", settings) == "http://127.0.0.1:9001/readyz"
     assert health.url("gateway", {"MIEN_HOST": "10.0.0.7"}) == "http://10.0.0.7:8080/readyz"
+    assert health.url("gateway", {"MIEN_TLS_CERTIFICATE": "/tls.crt"}) == "https://127.0.0.1:8080/readyz"
 
 
 @pytest.mark.parametrize(("status", "ready"), [(200, True), (503, False), (404, False)])

@@ -51,7 +51,7 @@ def settings_of(overlay: str) -> dict[str, str]:
     return data
 
 
-@pytest.mark.parametrize("overlay", ["base", "gpu", "monitoring"])
+@pytest.mark.parametrize("overlay", ["base", "gpu", "keys", "monitoring"])
 def test_every_document_is_valid_by_kubernetes_schemas_and_in_our_namespace(overlay: str) -> None:
     assert rendered(overlay)
     for document in rendered(overlay):
@@ -123,6 +123,19 @@ def test_pods_are_restricted(name: str) -> None:
         assert container["resources"]["limits"]["memory"]
     if name != "triton":
         assert "volumes" not in spec  # photos cannot reach a disk
+
+
+def test_the_gateway_alone_has_the_keys_and_cannot_write_them() -> None:
+    assert settings_of("base")["MIEN_OPEN"] == "true"
+    (container,) = pod("keys", "gateway")["containers"]
+    given = {one["name"]: one["value"] for one in container["env"]}
+    assert given["MIEN_OPEN"] == "false"
+    (mount,) = container["volumeMounts"]
+    assert mount["readOnly"] is True
+    assert given["MIEN_KEYS_FILE"].startswith(mount["mountPath"] + "/")
+    assert pod("keys", "gateway")["volumes"] == [{"name": mount["name"], "secret": {"secretName": "keys"}}]
+    for name in SERVICES[1:]:
+        assert pod("keys", name) == pod("base", name)
 
 
 def test_only_three_services_reach_triton_and_nobody_what_no_policy_names() -> None:

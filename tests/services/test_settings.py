@@ -16,7 +16,9 @@ def test_the_example_names_every_setting_with_its_default() -> None:
     defaults = Settings(_env_file=None)  # type: ignore[call-arg]
     for name, text in listed.items():
         value = getattr(defaults, name.lower())
-        if isinstance(value, (int, float)):
+        if isinstance(value, bool):
+            assert text == str(value).lower(), name
+        elif isinstance(value, (int, float)):
             assert float(text) == value, name
         elif isinstance(value, str):
             assert text == value, name
