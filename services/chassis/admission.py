@@ -67,8 +67,8 @@ class Admission:
             within_s: what is left of the caller's deadline; None: it has not to wait for others.
 
         Raises:
-            MienError: QUEUE_FULL if fewer are free, the wait would be too long, or the caller has its share; with the time
-                after which it would not be so.
+            MienError: QUEUE_FULL if fewer are free, the wait would be too long, or the caller has its share; with
+                the time after which it would not be so.
         """
         caller, free = calls.caller(), self.limit - self.in_flight
         if places > free:

@@ -6,15 +6,14 @@ buffered on the way.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, TypeVar
+from typing import Any
 
 import h11
-from fastapi import APIRouter, Depends, FastAPI, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Response
 from fastapi.responses import JSONResponse, RedirectResponse
 from fastapi.security import HTTPBearer
 from fastapi_offline import FastAPIOffline
@@ -28,14 +27,12 @@ from services.chassis.admission import Admission, Place
 from services.chassis.arrivals import Arrivals
 from services.chassis.guard import HEADERS, OPEN, Guard, scope_of
 from services.chassis.headers import safe_headers
-from services.domain import Timings
 from services.errors import TABLE, Kind, MienError
 from services.metrics import CONTENT_TYPE, UNMATCHED, Metrics
 
 LOG = logging.getLogger("mien.rest")
 
 Readiness = Callable[[], Awaitable[dict[str, bool]]]
-T = TypeVar("T")
 _FREE = ("GET", "HEAD", "OPTIONS")  # nobody waits for these
 _TRACE = (b"traceparent", b"tracestate")
 _MOST_PARAMETERS = 64  # of a query: each that is unknown costs time to say so
@@ -282,43 +279,3 @@ def _seconds(text: str) -> float:
             Kind.BAD_PARAMETER, "The header Request-Timeout must be a number of seconds.", field="Request-Timeout"
         )
     return seconds
-
-
-async def attended(request: Request, work: Coroutine[Any, Any, T]) -> T:
-    """Run the work until it ends, its deadline passes or its caller hangs up. The body must have been read.
-
-    Raises:
-        MienError: DEADLINE_EXCEEDED or CANCELLED; the work is cancelled then.
-    """
-    task = asyncio.ensure_future(work)
-    departure = asyncio.ensure_future(_departed(request))
-    try:
-        await asyncio.wait({task, departure}, timeout=calls.remaining_s(), return_when=asyncio.FIRST_COMPLETED)
-        if task.done():
-            return task.result()
-        if departure.done():
-            raise MienError(Kind.CANCELLED, "The caller hung up.")
-        raise MienError(
-            Kind.DEADLINE_EXCEEDED,
-            "The answer was not ready in time. Allow more time, or try again when there is less to do.",
-        )
-    finally:
-        for unfinished in (task, departure):
-            unfinished.cancel()
-        await asyncio.gather(task, departure, return_exceptions=True)
-
-
-async def _departed(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
-
-
-def server_timing(timings: Timings) -> dict[str, str]:
-    """The `Server-Timing` header, in milliseconds as the standard wants; the wait for a batch apart from inference."""
-    parts = {
-        "total": timings.total_s,
-        "detection": timings.detection_s,
-        "queue": timings.queue_s,
-        "inference": timings.inference_s,
-    }
-    return {"Server-Timing": ", ".join(f"{name};dur={seconds * 1000:.2f}" for name, seconds in parts.items())}

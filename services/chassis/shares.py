@@ -21,7 +21,7 @@ class Shares:
     def __init__(self) -> None:
         self._held: Counter[str] = Counter()
 
-    def allow(self, caller: str, places: int, free: int) -> bool:
+    def allow(self, caller: str, places: int, free: float) -> bool:
         """Whether the caller may take so many of those that are free; its first are always its."""
         held = self._held[caller] if caller else 0
         return not held or held + places <= GREED * (free - places)

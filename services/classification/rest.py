@@ -8,7 +8,7 @@ import numpy as np
 from fastapi import APIRouter, Request, Response
 
 from services import documents, images
-from services.chassis.rest import attended, server_timing
+from services.chassis.answering import attended, server_timing
 from services.chassis.uploads import OPENAPI_BODY, read_image
 from services.domain import FACE_PX, Classification, Classifier, top_expression
 

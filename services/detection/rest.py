@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 
 from services import documents
-from services.chassis.rest import attended, server_timing
+from services.chassis.answering import attended, server_timing
 from services.chassis.uploads import OPENAPI_BODY, read_image
 from services.domain import Detector
 

@@ -9,8 +9,8 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from services import documents
+from services.chassis.answering import attended, server_timing
 from services.chassis.parameters import TargetParameters, openapi_parameters, read_parameters
-from services.chassis.rest import attended, server_timing
 from services.chassis.uploads import OPENAPI_BODY, FormLimits, openapi_several, read_image, read_images, read_upload
 from services.domain import MOST_STEPS
 from services.gateway.formats import IN_STEPS, MEDIA_TYPES, ONE_PICTURE, chosen_format

@@ -9,8 +9,8 @@ from fastapi import APIRouter, Request, Response
 from pydantic import Field, field_validator
 
 from services import documents, images, synthetic
+from services.chassis.answering import attended, server_timing
 from services.chassis.parameters import TargetParameters, openapi_parameters, read_parameters, units_from_json
-from services.chassis.rest import attended, server_timing
 from services.chassis.uploads import OPENAPI_BODY, read_upload
 from services.domain import ACTION_UNITS, SQUARE_PX, Generation, Generator
 
