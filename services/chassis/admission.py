@@ -88,7 +88,7 @@ class Admission:
         if not self._shares.allow(caller, places, min(free, self._pace.room(bearable_s))):
             raise MienError(
                 Kind.QUEUE_FULL,
-                f"This key has its share of the {self.what} that are answered at once. Wait and try again.",
+                f"This key has its share of the {self.limit} {self.what} answered at once. Wait and try again.",
                 retry_after_s=max(1.0, self._pace.gap_s),
             )
         self.in_flight += places

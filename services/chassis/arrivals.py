@@ -33,7 +33,7 @@ class Arrivals:
     def within(self, receive: Receive) -> Iterator[Receive]:
         """`receive` of the current call, as it is to be used while the block runs.
 
-        It raises MienError: SLOW_REQUEST, the body was late or others needed its place.
+        It raises MienError: SLOW_REQUEST, the body was late or others needed its place; DEADLINE_EXCEEDED, nobody need wait.
         """
         coming, whole = _Coming(), False
 
@@ -41,9 +41,12 @@ class Arrivals:
             nonlocal whole
             if whole:  # what is waited for now is the caller's departure
                 return await receive()
+            remaining_s = calls.remaining_s()
+            if remaining_s is not None and remaining_s <= 0:
+                raise MienError(Kind.DEADLINE_EXCEEDED, "The deadline had passed before the body was read.")
             self._enter(coming)
             try:
-                async with asyncio.timeout(calls.remaining_s()) as coming.waiting:
+                async with asyncio.timeout(remaining_s) as coming.waiting:
                     message = await receive()
             except TimeoutError:
                 raise MienError(

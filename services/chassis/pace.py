@@ -44,4 +44,4 @@ class Pace:
 
     def room(self, within_s: float) -> float:
         """How many more may come before one waits longer than that; at least one."""
-        return max(1.0, within_s // self.gap_s - self.working) if self.gap_s else math.inf
+        return max(1.0, within_s / self.gap_s - self.working) if self.gap_s else math.inf

@@ -75,20 +75,20 @@ def test_the_deadline_is_that_of_all(toy_stack: Stack, photo: bytes) -> None:
 
 
 def test_each_picture_takes_a_place(toy_repository: Path, photo: bytes) -> None:
-    with running("all", model_repository=toy_repository, max_in_flight=3) as stack:
-        assert_problem(post(stack, [b"x"] * 4), 413, "too_many_images")
-        assert post(stack, [photo] * 3).status_code == 200
+    with running("all", model_repository=toy_repository, max_in_flight=4) as stack:
+        assert_problem(post(stack, [b"x"] * 5), 413, "too_many_images")
+        assert post(stack, [photo] * 4).status_code == 200
         host, port = stack.url().removeprefix("http://").split(":")
         with socket.create_connection((host, int(port))) as slow:  # takes a place and never finishes its body
             kind = "Content-Type: image/jpeg\r\nContent-Length: 9"
             slow.sendall(f"POST /v1/classify HTTP/1.1\r\nHost: {host}\r\n{kind}\r\n\r\n".encode())
             deadline = time.monotonic() + 30
-            while (response := post(stack, [photo] * 3)).status_code == 200 and time.monotonic() < deadline:
+            while (response := post(stack, [photo] * 4)).status_code == 200 and time.monotonic() < deadline:
                 time.sleep(0.05)
             assert_problem(response, 429, "queue_full")
-            assert post(stack, [photo] * 2).status_code == 200
+            assert post(stack, [photo] * 3).status_code == 200
         deadline = time.monotonic() + 30
-        while (response := post(stack, [photo] * 3)).status_code == 429 and time.monotonic() < deadline:
+        while (response := post(stack, [photo] * 4)).status_code == 429 and time.monotonic() < deadline:
             time.sleep(0.05)
         assert response.status_code == 200
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 _TIME_OF_DAY = {("time", "time"), ("datetime", "now"), ("datetime", "utcnow"), ("datetime", "today")}
-# What says when something was written, never how long anything may take.
-_MAY = {"mien/report/write.py"}
+# What says when something was written, or until which day a key is good; never how long anything may take.
+_MAY = {"mien/report/write.py", "services/chassis/keyring.py"}
 
 
 def reads_of_the_time_of_day(path: Path) -> list[int]:

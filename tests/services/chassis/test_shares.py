@@ -71,3 +71,29 @@ def test_without_keys_all_places_may_be_taken() -> None:
     admission = Admission(16)
     with ExitStack() as held:
         assert taken(admission, "", held) == 16
+
+
+def test_where_time_is_shorter_than_places_the_next_key_finds_time() -> None:
+    """At a call a second and ten seconds of patience there is room for ten, whatever the places."""
+    now = [0.0]
+    admission = Admission(128, target_s=10.0, clock=lambda: now[0])
+    for _ in range(50):
+        with admission.admitted(within_s=60.0) as place:
+            place.begin()
+            now[0] += 1.0
+            place.answered = True
+
+    def ask(caller: str, held: ExitStack) -> int:
+        for number in range(100):
+            with calls.answering("id", 60.0):
+                calls.known_as(caller)
+                try:
+                    held.enter_context(admission.admitted(within_s=60.0)).begin()
+                except MienError:
+                    return number
+        return 100
+
+    with ExitStack() as held:
+        assert ask("greedy", held) == 7
+        assert ask("modest", held) >= 2
+        assert ask("greedy", held) == 0
