@@ -33,7 +33,7 @@ class Arrivals:
     def within(self, receive: Receive) -> Iterator[Receive]:
         """`receive` of the current call, as it is to be used while the block runs.
 
-        It raises MienError: SLOW_REQUEST, the body was late or others needed its place; DEADLINE_EXCEEDED, nobody need wait.
+        It raises MienError: SLOW_REQUEST, the body was late or others needed its place; or DEADLINE_EXCEEDED.
         """
         coming, whole = _Coming(), False
 
