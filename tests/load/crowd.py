@@ -100,6 +100,8 @@ def rpc(target: str, *, within_s: float = 30.0) -> Asker:
         try:
             stub.Classify(pb.GatewayClassifyRequest(image=PICTURE), timeout=within_s)
         except grpc.RpcError as failure:
+            if failure.code() is grpc.StatusCode.UNAVAILABLE and not failure.initial_metadata():  # type: ignore[attr-defined]
+                return ABSENT  # a gateway that takes a call says so with its id before anything else
             return str(failure.code().name)  # type: ignore[attr-defined]
         return "OK"
 
