@@ -57,10 +57,11 @@ class Fault:
 
 def ask(gateway: Stack) -> tuple[int, float, str]:
     """One call: its status, its seconds, its body."""
-    begun = time.perf_counter()
     headers = {"Request-Timeout": str(_DEADLINE_S), "Content-Type": "image/jpeg"}
-    reply = httpx.post(gateway.url() + "/v1/classify", content=PICTURE, headers=headers, timeout=60)
-    return reply.status_code, time.perf_counter() - begun, reply.text
+    with httpx.Client(timeout=60) as client:  # made before the clock starts: it reads every certificate of the machine
+        begun = time.perf_counter()
+        reply = client.post(gateway.url() + "/v1/classify", content=PICTURE, headers=headers)
+        return reply.status_code, time.perf_counter() - begun, reply.text
 
 
 async def crowd(gateway: Stack, turns: int) -> list[tuple[int, float, str]]:
