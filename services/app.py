@@ -110,9 +110,8 @@ def wire(settings: Settings, roles: tuple[str, ...], lifecycle: server.Lifecycle
         threads = _threads(settings.gateway_workers, "gateway", parts)
         pipeline = Pipeline(detector, classifier, metrics, threads)
         generation = GenerationPipeline(detector, classifier, generator, metrics, threads, limits)
-        message_bytes = _max_message_bytes(settings)
-        message_limits = gateway_rpc.MessageLimits(limits.max_bytes, message_bytes)
-        window = Window(settings.stream_window_items, settings.stream_window_bytes, message_bytes)
+        message_limits = gateway_rpc.MessageLimits(limits.max_bytes, settings.max_message_bytes)
+        window = Window(settings.stream_window_items, settings.stream_window_bytes, settings.max_message_bytes)
         streams = Streams(window, settings.stream_timeout_s, lifecycle.stopping, metrics)
         servicer = gateway_rpc.Servicer(pipeline, generation, message_limits, streams)
         admission = _single(settings)
@@ -171,7 +170,7 @@ async def serve(settings: Settings, roles: tuple[str, ...], announce: Callable[[
         parts.services,
         host=settings.host,
         drain_s=settings.drain_s,
-        max_message_bytes=_max_message_bytes(settings),
+        max_message_bytes=settings.max_message_bytes,
         limits=Limits(settings.max_connections, settings.head_timeout_s, settings.unread_timeout_s),
         lifecycle=lifecycle,
         start=start,
@@ -289,7 +288,7 @@ def _single(settings: Settings) -> Admission:
 
 
 def _channel(address: str, settings: Settings, ways: Entrances, parts: Parts) -> grpc.aio.Channel:
-    channel = channels.connect(address, _max_message_bytes(settings), ways.calling)
+    channel = channels.connect(address, settings.max_message_bytes, ways.calling)
     parts.close.append(channel.close)
     return channel
 
@@ -298,8 +297,3 @@ def _form_limits(settings: Settings) -> FormLimits:
     """A form never has more pictures than the service has places, and always room for one of full size."""
     images = min(settings.max_images, settings.max_in_flight)
     return FormLimits(images, max(settings.max_form_bytes, settings.max_image_bytes))
-
-
-def _max_message_bytes(settings: Settings) -> int:
-    """A picture, or the crops of a crowd."""
-    return max(2 * settings.max_image_bytes, 32 * 1024 * 1024)

@@ -109,3 +109,8 @@ class Settings(BaseSettings):
         "", pattern=r"^(https?://[^/\s]+)?$", description="where traces go, http://host:4317; empty: nobody traces"
     )
     trace_share: float = Field(1.0, ge=0, le=1, description="of the calls whose caller has not decided")
+
+    @property
+    def max_message_bytes(self) -> int:
+        """Of gRPC: a picture, or the crops of a crowd."""
+        return max(2 * self.max_image_bytes, 32 * 1024 * 1024)
