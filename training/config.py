@@ -83,7 +83,7 @@ class Optimizer:
 
 @dataclass(frozen=True, slots=True)
 class Train:
-    """`batch` is over all processes together. `autocast`: bf16 where the processor has it, else float32."""
+    """`batch` is over all processes together. `autocast`: bf16 where the device multiplies it itself, else float32."""
 
     epochs: int = 16
     batch: int = 64

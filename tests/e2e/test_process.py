@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from mien.tables import EXPRESSIONS
 from tests.stack import Stack, free_ports, running
 
 
@@ -111,9 +112,10 @@ def test_the_command_line_reads_a_photo(toy_stack: Stack, photo: bytes, tmp_path
         "--gateway",
         toy_stack.address(),
     ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env={"COLUMNS": "160", "PATH": ""})
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env={"COLUMNS": "80", "PATH": ""})
     assert done.returncode == 0, done.stderr
-    assert "1 faces in 320 x 240 pixels" in done.stdout.replace("\n", " ")
+    assert "1 face in 320 x 240 pixels" in done.stdout.replace("\n", " ")
+    assert all(name in done.stdout for name in EXPRESSIONS), "a narrow terminal shows every name whole"
 
 
 def test_the_command_line_says_when_nobody_answers(photo: bytes, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from training.averaging import average, parameter_groups
 from training.config import Config
 from training.data.augment import augment, resize
 from training.data.faces import EXPRESSIONS, FaceTable, Split
+from training.precision import autocast
 from training.warm_start import start_from
 
 
@@ -132,7 +133,7 @@ class ClassificationTask:
     def _losses(self, faces: Tensor, target: Tensor, label: Tensor) -> dict[str, Tensor]:
         loss = self.config.loss
         batch = torch.cat([faces, faces.flip(3)]) if loss.flip else faces
-        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.config.train.autocast):
+        with autocast(self.device, self.config.train.autocast):
             logits = self.parallel(batch).float()
         logits, mirrored = logits[: len(faces)], logits[len(faces) :]
         if loss.kind == "focal":

@@ -22,6 +22,7 @@ from training.fcos.cutouts import Pieces
 from training.fcos.finding import distinct
 from training.fcos.losses import detection_losses
 from training.fcos.scores import Judged, judge
+from training.precision import autocast
 from training.warm_start import start_from
 
 VALIDATION_CANVASES = 320
@@ -63,7 +64,7 @@ class DetectionTask:
         luma, targets = self._batch(epoch, step)
         self._set_learning_rate(epoch + step / self.steps_per_epoch)
         self.network.train()
-        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.config.train.autocast):
+        with autocast(self.device, self.config.train.autocast):
             logits, ltrb, points = self.parallel(luma)
         assigned = assign(targets, self.centres, self.strides)
         terms = detection_losses(logits.float(), ltrb.float(), points.float(), self.centres, targets, assigned)

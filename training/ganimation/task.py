@@ -22,6 +22,7 @@ from training.ganimation.objectives import Film, Objective, Published, Terms
 from training.ganimation.pieces import Pieces, as_tensor, middles, partners
 from training.ganimation.rendering import of_network
 from training.ganimation.settings import Generation
+from training.precision import autocast
 from training.shape.scores import correlations, mean_known
 
 VALIDATION_FACES = 384
@@ -91,18 +92,19 @@ class GenerationTask:
         terms: Terms = {}
         for turn in range(how.critic_steps):
             batch = self._batch(epoch, step, turn)
-            with torch.set_grad_enabled(turn == how.critic_steps - 1), self._autocast():
+            last = turn == how.critic_steps - 1
+            with torch.set_grad_enabled(last), autocast(self.device, self.config.train.autocast):
                 made = self.objective.make(self.generator, batch)
             if critic is None:
                 continue
             critic.requires_grad_(True)
-            with self._autocast():
+            with autocast(self.device, self.config.train.autocast):
                 terms = self.objective.critic_terms(
                     critic, batch, made.faces.detach(), number * how.critic_steps + turn
                 )
             _improve(self.critic_optimizer, terms)
         self.critic.requires_grad_(False)
-        with self._autocast():
+        with autocast(self.device, self.config.train.autocast):
             own = self.objective.generator_terms(self.generator, critic, batch, made)
         _improve(self.optimizer, own)
         if self.averaged is not None:
@@ -173,11 +175,6 @@ class GenerationTask:
 
     def _best(self) -> nn.Module:
         return self.averaged if self.averaged is not None else self.generator
-
-    def _autocast(self) -> torch.autocast:
-        # On CPUs bf16 convolutions of few channels are slower than float32 ones.
-        enabled = self.config.train.autocast and self.device.type == "cuda"
-        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=enabled)
 
     def _set_learning_rate(self, epoch: float) -> None:
         how, epochs = self.config.optimizer, self.config.train.epochs

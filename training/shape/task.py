@@ -16,6 +16,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from training.averaging import average, parameter_groups
 from training.config import Config
+from training.precision import autocast
 from training.shape import crops, losses, scores
 from training.shape.crops import Batch, Crops
 from training.shape.networks import Landmarker
@@ -58,7 +59,7 @@ class ShapeTask:
         batch = wear(batch, how, looks, generator)
         self._set_learning_rate(epoch + step / self.steps_per_epoch)
         self.network.train()
-        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.config.train.autocast):
+        with autocast(self.device, self.config.train.autocast):
             answer = self.parallel(batch.luma.contiguous(memory_format=torch.channels_last))
         terms = loss_terms(answer, batch, how, self.unit_weight)
         sum(terms.values(), torch.zeros((), device=self.device)).backward()
