@@ -63,9 +63,11 @@ class Guarded:
     file: Path
     admin: str
 
-    def post(self, key: str, path: str = "/v1/classify?detect=false", image: bytes = b"no picture") -> httpx.Response:
+    def post(
+        self, key: str, path: str = "/v1/classify?detect=false", image: bytes = b"no picture", name: str = "upload"
+    ) -> httpx.Response:
         headers = {"Authorization": f"Bearer {key}"} if key else {}
-        return httpx.post(self.stack.url() + path, files={"image": image}, headers=headers, timeout=60)
+        return httpx.post(self.stack.url() + path, files={"image": (name, image)}, headers=headers, timeout=60)
 
     def call(self, key: str, method: str = "Classify") -> grpc.RpcError:
         """The error of a gRPC call without a picture."""

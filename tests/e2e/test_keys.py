@@ -18,6 +18,7 @@ from mien import AsyncClient, CallError, Client
 from mien.cli import app
 from mien.v1 import mien_pb2 as pb
 from mien.v1 import mien_pb2_grpc
+from tests import leaks
 from tests.collector import Collector, collecting
 from tests.e2e.refused import UNKNOWN, Guarded, guarded
 from tests.e2e.test_rest import assert_problem
@@ -67,6 +68,12 @@ def test_each_refusal_is_the_same_on_both_transports_and_leaves_no_trace_of_a_ke
         told += [answers.rest.text, str(answers.rest.headers), repr(answers.rpc)]
     assert not expected
 
+    for name, data in (
+        ("great-aunt.jpg", photo),
+        ("great-aunt.jpg", photo[: len(photo) // 3]),
+        ("great-aunt.txt", b""),
+    ):
+        told.append(gateway.post(gateway.keys["reads"], image=data, name=name).text)
     assert gateway.post(gateway.keys["reads"], image=photo).status_code == 200
     request_id = gateway.post(gateway.keys["reads"], image=photo).headers["x-request-id"]
     left = collector.wait(lambda spans: any(request_id in str(span.values) for span in spans))
@@ -75,6 +82,8 @@ def test_each_refusal_is_the_same_on_both_transports_and_leaves_no_trace_of_a_ke
     for secret in (*gateway.keys.values(), UNKNOWN):
         for form in (secret, secret.removeprefix("mien_"), hashlib.sha256(secret.encode()).hexdigest()):
             assert form not in "".join(told)
+    assert "great-aunt" not in "".join(told)
+    assert not leaks.found(photo, "".join(told))
     assert '"caller": "reads"' in gateway.stack.log.read_text()
     assert "reads" not in told[-2]  # metrics have labels of closed sets only
 
