@@ -14,7 +14,7 @@ _LEAST_DIFFERENT = 6  # of them; a flat part of a picture is a row of equal lett
 
 
 def found(picture: bytes, text: str) -> list[str]:
-    """Pieces of the picture's file, or of its pixels (RGB, BGR, luma), that stand in `text` in a usual way of writing."""
+    """Pieces of the picture's file, or of its pixels (RGB, BGR, luma), that stand in `text`, in any usual writing."""
     # Numbers are written with commas, brackets and line ends, or without.
     windows = {*_windows(text), *_windows(re.sub(r"[\s,\[\]()]+", " ", text))}
     bgr = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR)
