@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,7 +18,8 @@ _BLOCKS = 12  # of a run: samples that follow each other are alike, means of blo
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """At `at_s` since the start; `p50_s` and `p99_s` are of calls that ended since the one before."""
+    """At `at_s` since the start; `p50_s` and `p99_s` are of calls that ended since the one before, `pace_s` is the
+    machine's own: `pace`."""
 
     at_s: float
     rss_mib: float
@@ -25,6 +27,14 @@ class Sample:
     threads: int
     p50_s: float | None
     p99_s: float | None
+    pace_s: float
+
+
+def pace() -> float:
+    """Processor seconds of a fixed computation: a shared machine is now faster and now slower, whatever the server does."""
+    begun = time.thread_time()
+    sum(range(400_000))
+    return time.thread_time() - begun
 
 
 def sample(pid: int, at_s: float, seconds: Sequence[float]) -> Sample:
@@ -32,9 +42,8 @@ def sample(pid: int, at_s: float, seconds: Sequence[float]) -> Sample:
     process = psutil.Process(pid)
     p50, p99 = np.percentile(seconds, [50, 99]).tolist() if seconds else (None, None)
     with process.oneshot():
-        return Sample(
-            round(at_s, 2), process.memory_info().rss / _MIB, process.num_fds(), process.num_threads(), p50, p99
-        )
+        memory, descriptors, threads = process.memory_info().rss / _MIB, process.num_fds(), process.num_threads()
+    return Sample(round(at_s, 2), memory, descriptors, threads, p50, p99, pace())
 
 
 def append(path: Path, sample: Sample) -> None:

@@ -92,9 +92,13 @@ def judged(run: Run) -> list[Gate]:
 def text(run: Run, kept: list[Gate], minutes: float, picture: Path | None) -> str:
     """For the page."""
     start, end = run.samples[0], run.samples[-1]
+    paces = [float(np.median([each.pace_s for each in part])) for part in thirds(run.samples, run.warm_s)]
+    median = [float(np.median(run.waits[name])) for name in ("first", "last")]
     told = (
         f"{page.machine()}; {minutes:g} minutes at half of the capacity, {run.users.told()}. The first "
-        f"{run.warm_s / 60:.3g} minutes are warm-up. Memory {start.rss_mib:.0f} → {end.rss_mib:.0f} MiB:"
+        f"{run.warm_s / 60:.3g} minutes are warm-up. Memory {start.rss_mib:.0f} → {end.rss_mib:.0f} MiB. "
+        f"Last third against the first: the application's p50 {median[1] / median[0] - 1:+.0%}, the processor time of a "
+        f"fixed computation beside it, which is the machine's own pace, {paces[1] / paces[0] - 1:+.0%}:"
     )
     shown = f"\n\n![Memory, descriptors, threads and waits over the run]({picture.name})" if picture else ""
     return f"{told}\n\n{page.table([gate.row() for gate in kept], gates.HEAD)}{shown}"

@@ -1,4 +1,4 @@
-"""A long run as a picture: memory, descriptors and threads, and waits, each over the minutes."""
+"""A long run as a picture: memory, descriptors and threads, waits, and the machine's own pace, over the minutes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from tests.load.samples import Sample
 
-_SIZE_PX, _LEFT_PX, _RIGHT_PX = (1000, 780), 70, 20
+_SIZE_PX, _LEFT_PX, _RIGHT_PX = (1000, 1040), 70, 20
 _INK, _PALE = (40, 44, 52), (225, 228, 232)
 _COLOURS = ((31, 119, 180), (214, 96, 40), (44, 140, 90))
 _QUALITY = 85
@@ -22,6 +22,7 @@ _PANELS: Sequence[tuple[str, Sequence[Line]]] = (
         (("descriptors", lambda one: float(one.descriptors)), ("threads", lambda one: float(one.threads))),
     ),
     ("seconds of single calls", (("p50", lambda one: one.p50_s), ("p99", lambda one: one.p99_s))),
+    ("processor milliseconds of a fixed computation", (("the machine's pace", lambda one: 1000 * one.pace_s),)),
 )
 
 

@@ -12,7 +12,7 @@ from tests.load.samples import Sample, drift, slope, thirds
 def hour(grows_mib_h: float, noise_mib: float = 0.0) -> list[Sample]:
     chance = random.Random(3)
     return [
-        Sample(at_s, 400 + grows_mib_h * at_s / 3600 + chance.gauss(0, noise_mib), 30, 20, 0.1, 0.2)
+        Sample(at_s, 400 + grows_mib_h * at_s / 3600 + chance.gauss(0, noise_mib), 30, 20, 0.1, 0.2, 0.01)
         for at_s in range(0, 3600, 5)
     ]
 
