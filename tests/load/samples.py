@@ -31,7 +31,7 @@ class Sample:
 
 
 def pace() -> float:
-    """Processor seconds of a fixed computation: a shared machine is now faster and now slower, whatever the server does."""
+    """Processor seconds of a fixed computation: a shared machine is faster now, slower then, whatever else it does."""
     begun = time.thread_time()
     sum(range(400_000))
     return time.thread_time() - begun

@@ -97,7 +97,7 @@ def text(run: Run, kept: list[Gate], minutes: float, picture: Path | None) -> st
     told = (
         f"{page.machine()}; {minutes:g} minutes at half of the capacity, {run.users.told()}. The first "
         f"{run.warm_s / 60:.3g} minutes are warm-up. Memory {start.rss_mib:.0f} → {end.rss_mib:.0f} MiB. "
-        f"Last third against the first: the application's p50 {median[1] / median[0] - 1:+.0%}, the processor time of a "
+        f"Last third against first: the application's p50 {median[1] / median[0] - 1:+.0%}, the processor time of a "
         f"fixed computation beside it, which is the machine's own pace, {paces[1] / paces[0] - 1:+.0%}:"
     )
     shown = f"\n\n![Memory, descriptors, threads and waits over the run]({picture.name})" if picture else ""
