@@ -83,7 +83,8 @@ def write_card(
         "limits": limits + GENERAL_LIMITS,
         "input": f"faces: uint8 RGB [n, {side_px}, {side_px}, 3], aligned and tightly framed; luma (ITU-R BT.601) and "
         "standardisation are in the graph, so colour plays no part",
-        "output": f"probabilities: float32 [n, 7], each row summing to 1, of {', '.join(EXPRESSIONS)}",
+        "output": f"probabilities: float32 [n, 7], each row summing to 1, of {', '.join(EXPRESSIONS)}; "
+        "evidence: what each cell of a grid adds to the log-odds of each against the mean of all",
         "temperature": round(temperature, 4),
         "temperature_note": "Fitted on all validation rows against their majority labels and built into the graph. "
         "`calibrated_error` was measured in two halves, each with the temperature of the other.",
