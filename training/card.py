@@ -104,7 +104,7 @@ def write_card(
 
 
 def _counts(table: FaceTable) -> dict[str, int]:
-    per_class = np.bincount(table.labels, minlength=len(EXPRESSIONS)).tolist()
+    per_class = np.bincount(table.labels[table.labels >= 0], minlength=len(EXPRESSIONS)).tolist()
     return {"rows": len(table), **dict(zip(EXPRESSIONS, per_class, strict=True))}
 
 

@@ -55,12 +55,16 @@ class Loss:
 
     `alpha`: the focal loss's class weights: 1 number (a scalar, which only scales the loss) or 7 (one per expression).
     `flip`: weight of the flip consistency, squared distance between the probabilities of a face and its mirror image.
+    `units`: weight of the action units' cross-entropy, which a linear layer on the mean of the backbone's last maps
+    reads from faces whose units are known (rendered statues); the layer is not exported. With it, statues of free
+    combinations of units are learnt from too. Only beside `soft`.
     """
 
     kind: str = "soft"
     gamma: float = 2.0
     alpha: tuple[float, ...] = (1.0,)
     flip: float = 0.0
+    units: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,13 @@ def test_soft_cross_entropy_is_least_at_the_target_itself() -> None:
     assert losses.soft_cross_entropy(LOGITS * 1.3, target) > entropy
 
 
+def test_a_row_without_a_target_does_not_count() -> None:
+    logits = torch.tensor([[2.0, -1.0, 0.5], [9.0, 0.0, 1.0]])
+    target = torch.tensor([[0.0, 1.0, 0.0], [0.0, 0.0, 0.0]])
+    alone = losses.soft_cross_entropy(logits[:1], target[:1])
+    assert torch.equal(losses.soft_cross_entropy(logits, target), alone)
+
+
 def test_focal_with_gamma_0_is_cross_entropy_and_a_larger_gamma_is_less() -> None:
     one = torch.ones(1)
     assert torch.allclose(losses.focal(LOGITS, LABELS, 0.0, one), F.cross_entropy(LOGITS, LABELS))

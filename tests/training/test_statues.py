@@ -11,7 +11,7 @@ import pytest
 
 from tests.training.shape import tiny_corpus
 from training.data import sources, statues
-from training.data.faces import EXPRESSIONS, FaceTable, Split, one_hot
+from training.data.faces import EXPRESSIONS, NO_EXPRESSION, FaceTable, Split, one_hot
 from training.shape import align
 
 
@@ -77,6 +77,28 @@ def test_only_known_and_visible_expressions_are_learnt_and_weak_ones_are_partly_
     assert (found.table.targets[rows, found.table.labels][strong] == 1).all()
     assert (found.table.targets[:, 0][weak] > 0).all()
     assert found.clear[shown].tolist() == (found.intensity[shown] >= statues.CLEAR_INTENSITY).tolist()
+
+
+def test_faces_without_an_expression_are_there_for_their_units_and_have_no_target(
+    corpus: Path, landmarker: Path
+) -> None:
+    table = pyarrow.parquet.read_table(corpus / "manifest.parquet")
+    shown = [name if row % 3 else "" for row, name in enumerate(table["expression"].to_pylist())]
+    table = table.set_column(table.column_names.index("expression"), "expression", pyarrow.array(shown))
+    pyarrow.parquet.write_table(table, corpus / "manifest.parquet")
+    fewer, found = statues.read(corpus, landmarker), statues.read(corpus, landmarker, with_units=True)
+    without = found.table.labels == NO_EXPRESSION
+    assert without.any()
+    assert set(fewer.row) == set(found.row[~without])
+    assert (found.table.targets[without] == 0).all()
+    assert not found.clear[without].any()
+    assert found.table.units is not None
+    assert np.isfinite(found.table.units[without]).all()
+    people = FaceTable(np.zeros((3, 48, 48), np.uint8), one_hot(np.arange(3)), np.arange(3))
+    units = statues.mixed(people, found.table).units
+    assert units is not None
+    assert np.isnan(units[:3]).all()
+    np.testing.assert_array_equal(units[3:], found.table.units)
 
 
 def test_no_head_is_on_both_sides_and_people_are_enlarged_beside_statues(

@@ -10,8 +10,8 @@ import torch
 
 from tests.training.tiny_run import build, config, patterned
 from training import loop
-from training.arm.task import ClassificationTask, predict
-from training.data.faces import Split
+from training.arm.task import Batch, ClassificationTask, predict
+from training.data.faces import NO_EXPRESSION, FaceTable, Split
 
 ALONE = loop.Process(0, 1, torch.device("cpu"))
 
@@ -31,9 +31,10 @@ def test_sharpness_aware_minimisation_puts_the_weights_back_and_keeps_the_gradie
     target, label = torch.eye(7)[torch.arange(8) % 7], torch.arange(8) % 7
     task.network.eval()
     before = weights(task)
-    task._backward(faces, target, label)
+    batch = Batch(faces, target, label, None)
+    task._backward(batch)
     here = [p.grad.clone() for p in task.network.parameters()]
-    task._sharpness_aware(faces, target, label)
+    task._sharpness_aware(batch)
     assert all(torch.equal(old, new) for old, new in zip(before, weights(task), strict=True))
     away = [p.grad for p in task.network.parameters()]
     assert not all(torch.allclose(old, new) for old, new in zip(here, away, strict=True))
@@ -93,6 +94,39 @@ def test_it_learns_what_can_be_learnt(small: None) -> None:
         last = task.step(number // 5, number % 5)["cross_entropy"]
     assert last < 0.7 * first
     assert set(task.validate()) == {"score", "accuracy", "macro_f1", "macro_recall", "calibration_error"}
+
+
+def with_units(count: int) -> FaceTable:
+    """The first half without units, as people are; of the rest every other without an expression. A unit is the
+    brightness of a face's left half."""
+    table, random = patterned(count), np.random.default_rng(4)
+    units = np.full((count, 17), np.nan, np.float32)
+    units[count // 2 :] = random.random((count - count // 2, 1))
+    faces, labels, targets = table.faces.copy(), table.labels.copy(), table.targets.copy()
+    for row in range(count // 2, count):
+        faces[row, :, : faces.shape[2] // 2] = (255 * units[row, 0]).astype(np.uint8)
+        if row % 2:
+            labels[row], targets[row] = NO_EXPRESSION, 0
+    return FaceTable(faces, targets, labels, units)
+
+
+def test_units_are_learnt_beside_the_expressions_and_are_not_in_the_network_that_is_exported(small: None) -> None:
+    wanted = config(loss={"units": 1.0}, model={"dropout": 0.0}, augment={"flip": 0.0, "rotate_deg": 0.0})
+    task = ClassificationTask(wanted, Split(with_units(40), patterned(21)), ALONE.device)
+    first = task.step(0, 0)
+    for number in range(1, 40):
+        last = task.step(number // 5, number % 5)
+    assert last["units"] < first["units"]
+    assert last["cross_entropy"] < 0.8 * first["cross_entropy"]
+    assert task.weights().keys() == build(config(), ALONE).weights().keys()
+    again = ClassificationTask(wanted, Split(with_units(40), patterned(21)), ALONE.device)
+    again.restore(copy.deepcopy(task.state()))
+    assert again.step(8, 0) == task.step(8, 0)
+
+
+def test_units_need_faces_whose_units_are_known(small: None) -> None:
+    with pytest.raises(ValueError, match="from statues"):
+        build(config(loss={"units": 1.0}), ALONE)
 
 
 @pytest.mark.parametrize(

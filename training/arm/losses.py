@@ -8,8 +8,9 @@ from torch.nn import functional as F
 
 
 def soft_cross_entropy(logits_BK: Tensor, target_BK: Tensor) -> Tensor:
-    """Cross-entropy with a distribution: the annotators' shares of votes (Barsoum et al., ICMI 2016, "PLD")."""
-    return -(target_BK * F.log_softmax(logits_BK, dim=1)).sum(1).mean()
+    """Cross-entropy with a distribution: the annotators' shares of votes (Barsoum et al., ICMI 2016, "PLD"). A row of
+    zeros has no target and does not count."""
+    return -(target_BK * F.log_softmax(logits_BK, dim=1)).sum() / target_BK.sum().clamp(min=1)
 
 
 def focal(logits_BK: Tensor, label_B: Tensor, gamma: float, alpha_K: Tensor) -> Tensor:

@@ -22,7 +22,7 @@ def read(config: Config) -> Split:
     split = sources.read(config.data.source, config.data.path, config.data.rows)
     if not config.data.statues:
         return split
-    return sources.with_statues(split, config.data.statues, config.data.landmarker)
+    return sources.with_statues(split, config.data.statues, config.data.landmarker, config.loss.units > 0)
 
 
 def build(config: Config, process: Process) -> ClassificationTask:

@@ -80,8 +80,12 @@ class ResNet18(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.fc = nn.Linear(8 * width, classes)
 
+    def head(self, features_BChw: Tensor) -> Tensor:
+        """The backbone's last maps → logits [B, K]."""
+        return self.fc(self.dropout(features_BChw.mean((2, 3))))
+
     def forward(self, luma_B1HW: Tensor) -> Tensor:
-        return self.fc(self.dropout(self.backbone(luma_B1HW).mean((2, 3))))
+        return self.head(self.backbone(luma_B1HW))
 
 
 class ARM(nn.Module):
@@ -126,13 +130,17 @@ class ARM(nn.Module):
 
     def arranged(self, luma_B1HW: Tensor) -> Tensor:
         """FA and DA: [B, 2, side, side]."""
-        maps_B2HW = self.arrange(self.backbone(luma_B1HW))
+        return self._arranged(self.backbone(luma_B1HW))
+
+    def _arranged(self, features_BChw: Tensor) -> Tensor:
+        maps_B2HW = self.arrange(features_BChw)
         batch, channels, height, width = maps_B2HW.shape
         amended = self.dealbino(maps_B2HW.reshape(batch * channels, 1, height, width))
         return self.bn(amended.reshape(batch, channels, *amended.shape[2:]))
 
-    def forward(self, luma_B1HW: Tensor) -> Tensor:
-        maps_B2HW = self.arranged(luma_B1HW).float()
+    def head(self, features_BChw: Tensor) -> Tensor:
+        """The backbone's last maps → logits [B, K]."""
+        maps_B2HW = self._arranged(features_BChw).float()
         shared_HW = self.shared_mean
         if self.training:
             shared_HW = maps_B2HW.mean((0, 1))
@@ -140,6 +148,24 @@ class ARM(nn.Module):
                 self.shared_mean.lerp_(shared_HW, self.momentum)
         amended_BHW = maps_B2HW.mean(1) + self.alpha * shared_HW
         return self.fc(self.dropout(amended_BHW.flatten(1)))
+
+    def forward(self, luma_B1HW: Tensor) -> Tensor:
+        return self.head(self.backbone(luma_B1HW))
+
+
+class WithUnits(nn.Module):
+    """A classifier in training, and beside its head a linear layer that reads `units` action units from the same maps:
+    luma [B, 1, H, W] → logits [B, K], logits of the units [B, U]. Units are known exactly of rendered heads, and say
+    more of a face than its expression's name; what is learnt for them is there for the head (multi-task learning,
+    Caruana, Machine Learning 28, 1997)."""
+
+    def __init__(self, classifier: ResNet18 | ARM, features: int, units: int) -> None:
+        super().__init__()
+        self.classifier, self.units = classifier, nn.Linear(features, units)
+
+    def forward(self, luma_B1HW: Tensor) -> tuple[Tensor, Tensor]:
+        features_BChw = self.classifier.backbone(luma_B1HW)
+        return self.classifier.head(features_BChw), self.units(features_BChw.mean((2, 3)))
 
 
 class FoldedARM(nn.Module):

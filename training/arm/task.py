@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,18 @@ from training.config import Config
 from training.data.augment import augment, resize
 from training.data.faces import EXPRESSIONS, FaceTable, Split
 from training.precision import autocast
+from training.shape.losses import unit_entropy, unit_weights
 from training.warm_start import start_from
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A step's faces: luma [B, 1, H, W], shares of expressions [B, K], majority [B], units [B, U] (NaN: unknown)."""
+
+    faces: Tensor
+    target: Tensor
+    label: Tensor
+    units: Tensor | None
 
 
 class ClassificationTask:
@@ -31,6 +43,8 @@ class ClassificationTask:
             raise ValueError(f"data: statues_share must be in [0, 1), not {config.data.statues_share}")
         if len(config.loss.alpha) not in (1, len(EXPRESSIONS)):
             raise ValueError(f"loss: alpha must be 1 number or {len(EXPRESSIONS)}, not {len(config.loss.alpha)}")
+        if config.loss.units and (config.loss.kind != "soft" or split.train.units is None):
+            raise ValueError("loss: units are learnt beside kind soft, from statues (data.statues)")
         torch.manual_seed(config.train.seed)
         self.config, self.split, self.device, self.rank, self.world = config, split, device, rank, world
         model = config.model
@@ -39,8 +53,12 @@ class ClassificationTask:
             start_from(self.network, Path(config.model.init), self._example)
         self.network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.averaged = copy.deepcopy(self.network).eval() if config.optimizer.ema else None
-        self.parallel: nn.Module = DistributedDataParallel(self.network) if world > 1 else self.network
-        self.optimizer = _optimizer(self.network, config)
+        self.learner: nn.Module = self.network
+        if config.loss.units and split.train.units is not None:
+            self.learner = networks.WithUnits(self.network, 8 * model.width, split.train.units.shape[1]).to(device)
+            self.unit_weight = unit_weights(torch.from_numpy(split.train.units)).to(device)
+        self.parallel: nn.Module = DistributedDataParallel(self.learner) if world > 1 else self.learner
+        self.optimizer = _optimizer(self.learner, config)
         self.alpha = torch.tensor(config.loss.alpha, device=device)
         self.images_per_step = config.train.batch
         self.people = len(split.train) - split.train_statues
@@ -59,13 +77,18 @@ class ClassificationTask:
         generator = torch.Generator().manual_seed(seed)
         faces = as_luma(self.split.train.faces[rows], self.device)
         faces = augment(faces, self.config.train.face_px, self.config.augment, generator)
-        target = torch.from_numpy(self.split.train.targets[rows]).to(self.device)
-        label = torch.from_numpy(self.split.train.labels[rows]).to(self.device)
+        known = self.split.train.take(rows)
+        batch = Batch(
+            faces,
+            torch.from_numpy(known.targets).to(self.device),
+            torch.from_numpy(known.labels).to(self.device),
+            None if known.units is None else torch.from_numpy(known.units).to(self.device),
+        )
         self._set_learning_rate(epoch + step / self.steps_per_epoch)
-        self.network.train()
-        terms = self._backward(faces, target, label)
+        self.learner.train()
+        terms = self._backward(batch)
         if self.config.optimizer.sam_rho:
-            self._sharpness_aware(faces, target, label)
+            self._sharpness_aware(batch)
         self.optimizer.step()
         self.optimizer.zero_grad()
         self._average(epoch * self.steps_per_epoch + step)
@@ -93,13 +116,13 @@ class ClassificationTask:
 
     def state(self) -> dict[str, Any]:
         return {
-            "network": self.network.state_dict(),
+            "network": self.learner.state_dict(),
             "averaged": self.averaged.state_dict() if self.averaged else {},
             "optimizer": self.optimizer.state_dict(),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        self.network.load_state_dict(state["network"])
+        self.learner.load_state_dict(state["network"])
         if self.averaged:
             self.averaged.load_state_dict(state["averaged"])
         self.optimizer.load_state_dict(state["optimizer"])
@@ -125,38 +148,42 @@ class ClassificationTask:
         batch = self.config.train.batch
         return order[step * batch : (step + 1) * batch][self.rank :: self.world]
 
-    def _backward(self, faces: Tensor, target: Tensor, label: Tensor) -> dict[str, float]:
-        terms = self._losses(faces, target, label)
+    def _backward(self, batch: Batch) -> dict[str, float]:
+        terms = self._losses(batch)
         sum(terms.values(), torch.zeros((), device=self.device)).backward()
         return {name: float(term.detach()) for name, term in terms.items()}
 
-    def _losses(self, faces: Tensor, target: Tensor, label: Tensor) -> dict[str, Tensor]:
-        loss = self.config.loss
-        batch = torch.cat([faces, faces.flip(3)]) if loss.flip else faces
+    def _losses(self, batch: Batch) -> dict[str, Tensor]:
+        loss, count = self.config.loss, len(batch.faces)
+        faces = torch.cat([batch.faces, batch.faces.flip(3)]) if loss.flip else batch.faces
         with autocast(self.device, self.config.train.autocast):
-            logits = self.parallel(batch).float()
-        logits, mirrored = logits[: len(faces)], logits[len(faces) :]
+            answer = self.parallel(faces)
+        logits, units = answer if loss.units else (answer, None)
+        logits, mirrored = logits[:count].float(), logits[count:].float()
         if loss.kind == "focal":
-            terms = {"focal": losses.focal(logits, label, loss.gamma, self.alpha)}
+            terms = {"focal": losses.focal(logits, batch.label, loss.gamma, self.alpha)}
         elif loss.kind in ("soft", "hard"):
-            wanted = target if loss.kind == "soft" else nn.functional.one_hot(label, target.shape[1]).float()
+            hard = loss.kind == "hard"
+            wanted = nn.functional.one_hot(batch.label, logits.shape[1]).float() if hard else batch.target
             terms = {"cross_entropy": losses.soft_cross_entropy(logits, wanted)}
         else:
             raise ValueError(f"unknown loss {loss.kind!r}: choose soft, hard or focal")
         if loss.flip:
             terms["flip"] = loss.flip * losses.flip_consistency(logits, mirrored)
+        if units is not None and batch.units is not None:
+            terms["units"] = loss.units * unit_entropy(units[:count].float(), batch.units, self.unit_weight)
         return terms
 
-    def _sharpness_aware(self, faces: Tensor, target: Tensor, label: Tensor) -> None:
+    def _sharpness_aware(self, batch: Batch) -> None:
         """Replace the gradient by the one at the worst nearby point (SAM, Foret et al., ICLR 2021, eq. 2-3)."""
-        parameters = [p for p in self.network.parameters() if p.grad is not None]
+        parameters = [p for p in self.learner.parameters() if p.grad is not None]
         norm = torch.stack([p.grad.norm() for p in parameters]).norm()  # type: ignore[union-attr]
         moves = [p.grad * (self.config.optimizer.sam_rho / (norm + 1e-12)) for p in parameters]  # type: ignore[operator]
         before = [p.detach().clone() for p in parameters]
         with torch.no_grad():
             torch._foreach_add_(parameters, moves)
         self.optimizer.zero_grad()
-        self._backward(faces, target, label)
+        self._backward(batch)
         with torch.no_grad():
             torch._foreach_copy_(parameters, before)  # adding and subtracting a move would not be exact
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 EXPRESSIONS = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear")
+NO_EXPRESSION = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,17 +20,22 @@ class FaceTable:
         faces: luma `[n, side, side] uint8`, square, as tightly framed as the source frames them.
         targets: `[n, 7] float32`, each row a distribution over `EXPRESSIONS` (one-hot where there was one label).
         labels: `[n] int64`, the majority class, for scores; not always `targets.argmax` (ties, see the reader).
+            `NO_EXPRESSION` where a face shows none of them: its target is 0 everywhere, it is there for its units.
+        units: `[n, 17] float32`, action units in [0, 1] (`training.clay.corpus.ACTION_UNITS`), NaN where unknown; None
+            if nothing is known of any face.
     """
 
     faces: NDArray[np.uint8]
     targets: NDArray[np.float32]
     labels: NDArray[np.int64]
+    units: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.faces)
 
     def take(self, rows: NDArray[np.intp]) -> FaceTable:
-        return FaceTable(self.faces[rows], self.targets[rows], self.labels[rows])
+        units = None if self.units is None else self.units[rows]
+        return FaceTable(self.faces[rows], self.targets[rows], self.labels[rows], units)
 
 
 @dataclass(frozen=True, slots=True)

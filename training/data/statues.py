@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.clay import corpus as clay
-from training.data.faces import EXPRESSIONS, FaceTable, held_out, one_hot
+from training.data.faces import EXPRESSIONS, NO_EXPRESSION, FaceTable, held_out, one_hot
 
 LOG = logging.getLogger("mien.training")
 SIDE_PX = 112  # as served
@@ -46,28 +46,35 @@ class Statues:
     @property
     def clear(self) -> NDArray[np.bool_]:
         """Which rows are neutral, or show their expression at `CLEAR_INTENSITY` or more."""
-        return (self.table.labels == 0) | (self.intensity >= CLEAR_INTENSITY)
+        shown = self.table.labels != NO_EXPRESSION
+        return shown & ((self.table.labels == 0) | (self.intensity >= CLEAR_INTENSITY))
 
 
-def read(folder: Path, landmarker: Path) -> Statues:
+def read(folder: Path, landmarker: Path, with_units: bool = False) -> Statues:
     """All pictures of a corpus that show one of the seven expressions, cropped as served.
 
     Targets are graded: an expression at intensity i < .8 is partly neutral, as people would vote.
+
+    Args:
+        with_units: also the pictures of other faces whose action units are known, as `NO_EXPRESSION`.
 
     Raises:
         FileNotFoundError: no corpus or no landmarker; says the command that makes it.
     """
     corpus = clay.read(folder.expanduser())
-    known = np.isin(corpus.expression, EXPRESSIONS) & np.isfinite(corpus.box).all(1)
-    known &= (corpus.expression == "neutral") | (corpus.intensity >= MIN_INTENSITY)
-    rows = np.flatnonzero(known)
-    faces = _crops(corpus, rows, landmarker)
-    labels = np.array([EXPRESSIONS.index(name) for name in corpus.expression[rows]], np.int64)
+    shown = np.isin(corpus.expression, EXPRESSIONS)
+    shown &= (corpus.expression == "neutral") | (corpus.intensity >= MIN_INTENSITY)
+    known = shown | np.isfinite(corpus.action_units).all(1) if with_units else shown
+    rows = np.flatnonzero(known & np.isfinite(corpus.box).all(1))
+    faces, shown = _crops(corpus, rows, landmarker), shown[rows]
+    labels = np.full(len(rows), NO_EXPRESSION, np.int64)
+    labels[shown] = [EXPRESSIONS.index(name) for name in corpus.expression[rows[shown]]]
     share = np.clip(0.4 + 0.75 * corpus.intensity[rows], 0, 1)[:, None].astype(np.float32)
     share[labels == 0] = 1
     targets = share * one_hot(labels) + (1 - share) * one_hot(np.zeros_like(labels))
-    sizes = clay.size_names(corpus.box[rows])
-    return Statues(FaceTable(faces, targets, labels), corpus.intensity[rows], corpus.identity[rows], rows, sizes)
+    targets[~shown] = 0
+    table = FaceTable(faces, targets, labels, corpus.action_units[rows].astype(np.float32))
+    return Statues(table, corpus.intensity[rows], corpus.identity[rows], rows, clay.size_names(corpus.box[rows]))
 
 
 def held_out_split(statues: Statues) -> tuple[Statues, Statues]:
@@ -84,7 +91,12 @@ def mixed(people: FaceTable, statues: FaceTable) -> FaceTable:
         np.concatenate([large.astype(np.uint8), statues.faces]),
         np.concatenate([people.targets, statues.targets]),
         np.concatenate([people.labels, statues.labels]),
+        None if statues.units is None else np.concatenate([_unknown(len(people)), statues.units]),
     )
+
+
+def _unknown(faces: int) -> NDArray[np.float32]:
+    return np.full((faces, len(clay.ACTION_UNITS)), np.nan, np.float32)
 
 
 def _crops(corpus: clay.Corpus, rows: NDArray[np.int64], landmarker: Path) -> NDArray[np.uint8]:
