@@ -16,6 +16,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from training import metrics
 from training.arm import losses, networks
+from training.arm.units import WithUnits
 from training.averaging import average, parameter_groups
 from training.config import Config
 from training.data.augment import augment, resize
@@ -55,7 +56,7 @@ class ClassificationTask:
         self.averaged = copy.deepcopy(self.network).eval() if config.optimizer.ema else None
         self.learner: nn.Module = self.network
         if config.loss.units and split.train.units is not None:
-            self.learner = networks.WithUnits(self.network, 8 * model.width, split.train.units.shape[1]).to(device)
+            self.learner = WithUnits(self.network, 8 * model.width, split.train.units.shape[1]).to(device)
             self.unit_weight = unit_weights(torch.from_numpy(split.train.units)).to(device)
         self.parallel: nn.Module = DistributedDataParallel(self.learner) if world > 1 else self.learner
         self.optimizer = _optimizer(self.learner, config)
@@ -75,9 +76,9 @@ class ClassificationTask:
         seed = hash((self.config.train.seed, epoch, step, self.rank))  # of integers alone: the same in every process
         torch.manual_seed(seed)  # dropout draws from the global generator, so that too starts anew at each step
         generator = torch.Generator().manual_seed(seed)
-        faces = as_luma(self.split.train.faces[rows], self.device)
-        faces = augment(faces, self.config.train.face_px, self.config.augment, generator)
         known = self.split.train.take(rows)
+        faces = as_luma(known.faces, self.device)
+        faces = augment(faces, self.config.train.face_px, self.config.augment, generator)
         batch = Batch(
             faces,
             torch.from_numpy(known.targets).to(self.device),
