@@ -6,7 +6,7 @@ import contextlib
 import json
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -93,12 +93,17 @@ def test_an_answer_that_nobody_takes_is_dropped(strict: Stack) -> None:
         caller.connect(("127.0.0.1", strict.ports["GATEWAY_REST_PORT"]))
         caller.settimeout(1.0)
         mine = caller.getsockname()[1]
+        until(lambda: mine in peers(strict))  # connected is not yet accepted
         with contextlib.suppress(OSError):  # the server reads no more
             caller.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: mien\r\n\r\n" * 3_000)
-        deadline = time.monotonic() + _LATE_S
-        while mine in peers(strict) and time.monotonic() < deadline:
-            time.sleep(0.1)
-        assert mine not in peers(strict)
+        until(lambda: mine not in peers(strict))
+
+
+def until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + _LATE_S
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 def peers(stack: Stack) -> set[int]:

@@ -14,12 +14,16 @@ import psutil
 
 _MIB = 1024 * 1024
 _BLOCKS = 12  # of a run: samples that follow each other are alike, means of blocks are not
+# A stretch counts as the machine's own trouble from so much stolen time on, or so many times the usual pace, until what
+# had piled up meanwhile is answered.
+_STOLEN, _SLOW, _DRAINS_S = 0.05, 1.5, 30.0
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
     """At `at_s` since the start; `p50_s` and `p99_s` are of calls that ended since the one before, `pace_s` is the
-    machine's own: `pace`."""
+    machine's own: `pace`. `stolen` is the share of the processors' time since the sample before that the host gave to
+    others, where it tells."""
 
     at_s: float
     rss_mib: float
@@ -28,6 +32,7 @@ class Sample:
     p50_s: float | None
     p99_s: float | None
     pace_s: float
+    stolen: float = 0.0
 
 
 def pace() -> float:
@@ -37,13 +42,18 @@ def pace() -> float:
     return time.thread_time() - begun
 
 
-def sample(pid: int, at_s: float, seconds: Sequence[float]) -> Sample:
+def stolen_s() -> float:
+    """Seconds of all processors that the host has given to others since it started; 0 where it does not tell."""
+    return float(getattr(psutil.cpu_times(), "steal", 0.0))
+
+
+def sample(pid: int, at_s: float, seconds: Sequence[float], stolen: float = 0.0) -> Sample:
     """Of a process now."""
     process = psutil.Process(pid)
     p50, p99 = np.percentile(seconds, [50, 99]).tolist() if seconds else (None, None)
     with process.oneshot():
         memory, descriptors, threads = process.memory_info().rss / _MIB, process.num_fds(), process.num_threads()
-    return Sample(round(at_s, 2), memory, descriptors, threads, p50, p99, pace())
+    return Sample(round(at_s, 2), memory, descriptors, threads, p50, p99, pace(), round(stolen, 4))
 
 
 def append(path: Path, sample: Sample) -> None:
@@ -86,6 +96,13 @@ def thirds(samples: Sequence[Sample], warm_s: float) -> tuple[list[Sample], list
     warm = [each for each in samples if each.at_s >= warm_s]
     size = len(warm) // 3
     return warm[:size], warm[len(warm) - size :]
+
+
+def disturbed(samples: Sequence[Sample]) -> list[bool]:
+    """Which samples end a stretch in which others had the machine, or in which their queue drained."""
+    usual = float(np.median([each.pace_s for each in samples]))
+    hit = [each.at_s for each in samples if each.stolen > _STOLEN or each.pace_s > _SLOW * usual]
+    return [any(0 <= each.at_s - at_s <= _DRAINS_S for at_s in hit) for each in samples]
 
 
 def drift(windows: Mapping[str, list[float]]) -> float:

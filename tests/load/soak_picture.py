@@ -22,7 +22,10 @@ _PANELS: Sequence[tuple[str, Sequence[Line]]] = (
         (("descriptors", lambda one: float(one.descriptors)), ("threads", lambda one: float(one.threads))),
     ),
     ("seconds of single calls", (("p50", lambda one: one.p50_s), ("p99", lambda one: one.p99_s))),
-    ("processor milliseconds of a fixed computation", (("the machine's pace", lambda one: 1000 * one.pace_s),)),
+    (
+        "processor milliseconds of a fixed computation; stolen processor time, %",
+        (("pace", lambda one: 1000 * one.pace_s), ("stolen", lambda one: 100 * one.stolen)),
+    ),
 )
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 
-from tests.load.samples import Sample, drift, slope, thirds
+from tests.load.samples import Sample, disturbed, drift, slope, thirds
 
 
 def hour(grows_mib_h: float, noise_mib: float = 0.0) -> list[Sample]:
@@ -41,3 +42,12 @@ def test_the_thirds_leave_the_warm_up_out() -> None:
 
 def test_drift_compares_the_longest_waits() -> None:
     assert drift({"first": [0.1] * 98 + [1.0] * 2, "last": [0.5] * 98 + [1.5] * 2}) == pytest.approx(0.5)
+
+
+def test_stretches_in_which_others_had_the_machine_are_known_until_their_queue_has_drained() -> None:
+    samples = hour(0)[:30]
+    assert not any(disturbed(samples))
+    samples[5] = replace(samples[5], stolen=0.2)
+    samples[20] = replace(samples[20], pace_s=0.05)
+    found = disturbed(samples)
+    assert [number for number, hit in enumerate(found) if hit] == [*range(5, 12), *range(20, 27)]
