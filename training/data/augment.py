@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+COARSE_PX = (64, 40, 28)
+
 
 @dataclass(frozen=True, slots=True)
 class Augmentation:
@@ -26,6 +28,7 @@ class Augmentation:
         shift: standard deviation of the displacement, as a share of the side.
         flip: probability of a mirror image.
         tone: strength of gamma and contrast curves.
+        coarse: share of the faces that are made of as few pixels as `COARSE_PX` a side.
         sharpness: strength of sharpening or blurring.
         noise: largest standard deviation of added noise, of 255.
         erase: probability of one erased rectangle.
@@ -38,6 +41,7 @@ class Augmentation:
     shift: float = 0.04
     flip: float = 0.5
     tone: float = 0.3
+    coarse: float = 0.0
     sharpness: float = 1.0
     noise: float = 8.0
     erase: float = 0.5
@@ -53,6 +57,19 @@ def resample(faces_B1HW: Tensor, theta_B23: Tensor, side_px: int) -> Tensor:
 def resize(faces_B1HW: Tensor, side_px: int) -> Tensor:
     """Bilinear, half-pixel centres: what OpenCV's INTER_LINEAR does when it enlarges."""
     return F.interpolate(faces_B1HW, size=(side_px, side_px), mode="bilinear", align_corners=False, antialias=True)
+
+
+def coarsen(faces_B1HW: Tensor, share: float) -> Tensor:
+    """The first `share` of the rows, in equal parts, made as small as `COARSE_PX` and enlarged again; the rows of a
+    training batch are in random order."""
+    side_px, count = faces_B1HW.shape[-1], int(len(faces_B1HW) * share / len(COARSE_PX))
+    if not count:
+        return faces_B1HW
+    parts = [
+        resize(resize(faces_B1HW[at * count : (at + 1) * count], small_px), side_px)
+        for at, small_px in enumerate(COARSE_PX)
+    ]
+    return torch.cat([*parts, faces_B1HW[count * len(parts) :]])
 
 
 def augment(faces_B1HW: Tensor, side_px: int, how: Augmentation, generator: torch.Generator) -> Tensor:
@@ -82,6 +99,8 @@ def augment(faces_B1HW: Tensor, side_px: int, how: Augmentation, generator: torc
         gamma = torch.exp(normal() * how.tone).view(-1, 1, 1, 1)
         gain = torch.exp(normal() * how.tone / 2).view(-1, 1, 1, 1)
         x = ((x / 255).clamp(1e-3, 1).pow(gamma) * gain).clamp(0, 1) * 255
+    if how.coarse:
+        x = coarsen(x, how.coarse)
     if how.sharpness:
         # x + k (x - blurred): k < 0 blurs, k > 0 sharpens; half of the faces stay as they are
         k = (torch.rand(batch, generator=generator).to(device) * 2.0 - 0.8) * how.sharpness

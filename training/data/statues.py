@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -109,15 +111,18 @@ def _crops(corpus: clay.Corpus, rows: NDArray[np.int64], landmarker: Path) -> ND
     if kept.exists():
         return np.load(kept)["faces"]
     LOG.info("cutting %d crops of %s as the services would", len(rows), corpus.folder.name)
-    faces = np.empty((len(rows), SIDE_PX, SIDE_PX), np.uint8)
-    for at, row in enumerate(rows):
+
+    def cut(row: np.int64) -> NDArray[np.uint8]:
         random = np.random.default_rng((7, int(corpus.index[row])))
         x, y, width, height = corpus.box[row]
         size = float(np.exp(random.normal(0, _BOX_SIZE)))
         middle = np.array([x + width / 2, y + height / 2]) + random.normal(0, _BOX_OFF, 2) * (width * height) ** 0.5
         box = np.array([*(middle - np.array([width, height]) * size / 2), width * size, height * size], np.float32)
         crop = align.aligned(corpus.image(int(row)), box, None, model, SIDE_PX)
-        faces[at] = crop if crop.ndim == 2 else cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
+        return crop if crop.ndim == 2 else cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # decoding, warping and the landmarker leave Python's lock alone
+        faces = np.stack(list(pool.map(cut, rows)))
     aside = kept.with_name(kept.name + ".writing.npz")
     np.savez(aside, faces=faces)
     aside.replace(kept)

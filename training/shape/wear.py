@@ -10,35 +10,22 @@ from dataclasses import replace
 
 import torch
 
-from training.data.augment import Augmentation, augment, resize
+from training.data.augment import Augmentation, augment, coarsen
 from training.shape.crops import Batch
 from training.shape.settings import Shape
 
-COARSE_PX = (64, 40, 28)
 TILES = 4  # nonsense: the crop in 4 x 4 tiles, shuffled
 
 
 def wear(batch: Batch, how: Shape, looks: Augmentation, generator: torch.Generator) -> Batch:
     """All of it; the rows of a batch are in random order, so that which of them are worn how is random too."""
-    batch = coarsen(batch, how.coarse)
+    batch = replace(batch, luma=coarsen(batch.luma, how.coarse))
     # Placement was chosen when the crop was cut, and what is erased must be known here.
-    tone = replace(looks, rotate_deg=0.0, scale=0.0, stretch=0.0, shift=0.0, flip=0.0, erase=0.0)
+    tone = replace(looks, rotate_deg=0.0, scale=0.0, stretch=0.0, shift=0.0, flip=0.0, coarse=0.0, erase=0.0)
     batch = replace(batch, luma=augment(batch.luma, batch.luma.shape[-1], tone, generator))
     if looks.erase:
         batch = cover(batch, looks.erase, looks.erase_area, generator)
     return scramble(batch, how.nonsense, generator)
-
-
-def coarsen(batch: Batch, share: float) -> Batch:
-    """The first `share` of the rows, in equal parts, made as small as `COARSE_PX` and enlarged again."""
-    luma, side_px = batch.luma, batch.luma.shape[-1]
-    count = int(len(luma) * share / len(COARSE_PX))
-    if not count:
-        return batch
-    parts = [
-        resize(resize(luma[at * count : (at + 1) * count], small_px), side_px) for at, small_px in enumerate(COARSE_PX)
-    ]
-    return replace(batch, luma=torch.cat([*parts, luma[count * len(parts) :]]))
 
 
 def cover(batch: Batch, share: float, largest: float, generator: torch.Generator) -> Batch:
