@@ -28,6 +28,10 @@ from training.data.faces import EXPRESSIONS
 
 HEADS_IN_A_PART = 6
 SALT = 20260  # changes with the renderer's meaning of a seed
+COLUMNS = (
+    "index", "image", "identity", "scene", "expression", "intensity", "action_units", "landmarks", "visible", "box",
+    "pose", "kind", "material", "light", "posture", "size",
+)  # fmt: skip
 
 
 def render(clay: Clay, count: int, folder: Path, processes: int = 0) -> Iterator[tuple[int, int]]:
@@ -35,7 +39,7 @@ def render(clay: Clay, count: int, folder: Path, processes: int = 0) -> Iterator
 
     Raises:
         FileNotFoundError: no head model; says where to get it.
-        ValueError: the folder holds a corpus of another recipe.
+        ValueError: the folder holds a corpus of another recipe, or of a version that knew less.
     """
     ict.read(Path(clay.head_model))  # a missing head model is told before anything starts
     folder = folder.expanduser()
@@ -43,6 +47,7 @@ def render(clay: Clay, count: int, folder: Path, processes: int = 0) -> Iterator
     size = HEADS_IN_A_PART * clay.scenes * clay.variants
     parts = [(start, min(start + size, count)) for start in range(0, count, size)]
     todo = [part for part in parts if not _part_path(folder, *part).exists()]
+    _check_columns(folder, [part for part in parts if part not in set(todo)])
     done = count - sum(end - start for start, end in todo)
     yield done, count
     context = multiprocessing.get_context("spawn")
@@ -138,6 +143,17 @@ def _claim(clay: Clay, folder: Path) -> None:
         if changed:
             raise ValueError(f"{folder} holds a corpus of another recipe ({', '.join(changed)} differ): choose another")
     recipe.write_text(json.dumps(wanted, indent=2) + "\n")
+
+
+def _check_columns(folder: Path, done: list[tuple[int, int]]) -> None:
+    """Parts of an older version lack columns, and cannot be in one manifest with new ones: say so before any work."""
+    import pyarrow.parquet
+
+    for part in done:
+        names = pyarrow.parquet.read_schema(_part_path(folder, *part)).names
+        lacks = [name for name in COLUMNS if name not in names]
+        if lacks:
+            raise ValueError(f"{folder} was begun by an older version (no {', '.join(lacks)}): choose another folder")
 
 
 def _part_path(folder: Path, start: int, end: int) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 import subprocess
 import sys
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pyarrow.parquet
 import pytest
 
 from training.clay import backdrop, corpus, head, ict, render, scene, sheet
@@ -44,6 +46,18 @@ def test_two_runs_of_one_seed_are_the_same_bytes_and_a_stopped_one_goes_on(
     for _ in render.render(clay, COUNT, tmp_path, processes=2):
         pass
     assert bytes_of(tmp_path) == bytes_of(rendered)
+
+
+def test_a_corpus_that_an_older_version_began_is_refused_before_any_work(
+    clay: Clay, rendered: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(rendered, tmp_path / "old")
+    path = next((tmp_path / "old" / "parts").glob("*.parquet"))
+    table = pyarrow.parquet.read_table(path)
+    assert tuple(table.column_names) == render.COLUMNS
+    pyarrow.parquet.write_table(table.drop_columns(["image"]), path)
+    with pytest.raises(ValueError, match=r"older version \(no image\): choose another folder"):
+        next(render.render(clay, COUNT, tmp_path / "old"))
 
 
 def test_workers_end_with_the_command_even_if_it_is_killed(clay: Clay, tmp_path: Path) -> None:
