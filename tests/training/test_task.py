@@ -41,7 +41,7 @@ def test_sharpness_aware_minimisation_puts_the_weights_back_and_keeps_the_gradie
 
 
 def test_the_average_follows_its_formula_and_starts_fast(task: ClassificationTask) -> None:
-    mean = copy.deepcopy(task.averaged.state_dict())
+    mean = copy.deepcopy(task.descent.averaged.state_dict())
     for step in range(3):
         task.step(0, step)
         keep = min(0.9, (1 + step) / (10 + step))
@@ -50,7 +50,7 @@ def test_the_average_follows_its_formula_and_starts_fast(task: ClassificationTas
                 mean[name] = keep * mean[name] + (1 - keep) * value
             else:
                 mean[name] = value
-    for name, value in task.averaged.state_dict().items():
+    for name, value in task.descent.averaged.state_dict().items():
         assert torch.allclose(value.float(), mean[name].float(), atol=1e-5), name
 
 

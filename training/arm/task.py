@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,10 +15,10 @@ from torch.nn.parallel import DistributedDataParallel
 from training import metrics
 from training.arm import losses, networks
 from training.arm.units import WithUnits
-from training.averaging import average, parameter_groups
 from training.config import Config
 from training.data.augment import augment, resize
 from training.data.faces import EXPRESSIONS, FaceTable, Split
+from training.descent import Descent
 from training.precision import autocast
 from training.shape.losses import unit_entropy, unit_weights
 from training.warm_start import start_from
@@ -53,13 +51,12 @@ class ClassificationTask:
         if config.model.init:
             start_from(self.network, Path(config.model.init), self._example)
         self.network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.averaged = copy.deepcopy(self.network).eval() if config.optimizer.ema else None
         self.learner: nn.Module = self.network
         if config.loss.units and split.train.units is not None:
             self.learner = WithUnits(self.network, 8 * model.width, split.train.units.shape[1]).to(device)
             self.unit_weight = unit_weights(torch.from_numpy(split.train.units)).to(device)
         self.parallel: nn.Module = DistributedDataParallel(self.learner) if world > 1 else self.learner
-        self.optimizer = _optimizer(self.learner, config)
+        self.descent = Descent(self.network, config.optimizer, config.train.epochs, self.learner, torch.optim.Adam)
         self.alpha = torch.tensor(config.loss.alpha, device=device)
         self.images_per_step = config.train.batch
         self.people = len(split.train) - split.train_statues
@@ -85,14 +82,12 @@ class ClassificationTask:
             torch.from_numpy(known.labels).to(self.device),
             None if known.units is None else torch.from_numpy(known.units).to(self.device),
         )
-        self._set_learning_rate(epoch + step / self.steps_per_epoch)
+        self.descent.set_rate(epoch + step / self.steps_per_epoch)
         self.learner.train()
         terms = self._backward(batch)
         if self.config.optimizer.sam_rho:
             self._sharpness_aware(batch)
-        self.optimizer.step()
-        self.optimizer.zero_grad()
-        self._average(epoch * self.steps_per_epoch + step)
+        self.descent.step(epoch * self.steps_per_epoch + step)
         return terms
 
     def validate(self) -> dict[str, float]:
@@ -106,7 +101,7 @@ class ClassificationTask:
         return {"score": score, **scores}
 
     def _scores(self, table: FaceTable) -> dict[str, float]:
-        probabilities = predict(self._best_network(), table, self.config.train.face_px, self.device)
+        probabilities = predict(self.descent.best(), table, self.config.train.face_px, self.device)
         scores = metrics.class_scores(metrics.confusion(table.labels, probabilities.argmax(1), probabilities.shape[1]))
         return {
             "accuracy": float((probabilities.argmax(1) == table.labels).mean()),
@@ -116,28 +111,18 @@ class ClassificationTask:
         }
 
     def state(self) -> dict[str, Any]:
-        return {
-            "network": self.learner.state_dict(),
-            "averaged": self.averaged.state_dict() if self.averaged else {},
-            "optimizer": self.optimizer.state_dict(),
-        }
+        return self.descent.state()
 
     def restore(self, state: dict[str, Any]) -> None:
-        self.learner.load_state_dict(state["network"])
-        if self.averaged:
-            self.averaged.load_state_dict(state["averaged"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        self.descent.restore(state)
 
     def weights(self) -> dict[str, Any]:
-        return self._best_network().state_dict()
+        return self.descent.best().state_dict()
 
     def _example(self) -> Tensor:
         """A batch of training faces, evenly over all of them."""
         rows = np.linspace(0, len(self.split.train) - 1, min(256, len(self.split.train))).astype(np.intp)
         return resize(as_luma(self.split.train.faces[rows], torch.device("cpu")), self.config.train.face_px)
-
-    def _best_network(self) -> nn.Module:
-        return self.averaged or self.network
 
     def _rows(self, epoch: int, step: int) -> NDArray[np.intp]:
         random = np.random.default_rng((self.config.train.seed, epoch))
@@ -183,28 +168,10 @@ class ClassificationTask:
         before = [p.detach().clone() for p in parameters]
         with torch.no_grad():
             torch._foreach_add_(parameters, moves)
-        self.optimizer.zero_grad()
+        self.descent.optimizer.zero_grad()
         self._backward(batch)
         with torch.no_grad():
             torch._foreach_copy_(parameters, before)  # adding and subtracting a move would not be exact
-
-    def _set_learning_rate(self, epoch: float) -> None:
-        how = self.config.optimizer
-        epochs = how.schedule_epochs or self.config.train.epochs
-        if how.schedule == "cosine":
-            rise = min(1.0, (epoch + 1e-3) / how.warmup_epochs) if how.warmup_epochs else 1.0
-            factor = rise * 0.5 * (1 + math.cos(math.pi * min(1.0, epoch / epochs)))
-        elif how.schedule == "exponential":
-            factor = how.decay ** int(epoch)
-        else:
-            raise ValueError(f"unknown schedule {how.schedule!r}: choose cosine or exponential")
-        for group in self.optimizer.param_groups:
-            group["lr"] = how.lr * factor
-
-    def _average(self, steps_done: int) -> None:
-        if self.averaged is None:
-            return
-        average(self.averaged, self.network, self.config.optimizer.ema, steps_done)
 
 
 def as_luma(faces: NDArray[np.uint8], device: torch.device) -> Tensor:
@@ -221,13 +188,3 @@ def predict(network: nn.Module, table: FaceTable, face_px: int, device: torch.de
         faces = resize(as_luma(table.faces[start : start + 128], device), face_px)
         parts.append(torch.softmax(network(faces.contiguous(memory_format=torch.channels_last)).float(), 1).cpu())
     return torch.cat(parts).numpy()
-
-
-def _optimizer(network: nn.Module, config: Config) -> torch.optim.Optimizer:
-    how = config.optimizer
-    groups = parameter_groups(network, how.weight_decay)
-    if how.kind == "sgd":
-        return torch.optim.SGD(groups, how.lr, momentum=0.9, nesterov=True)
-    if how.kind == "adam":
-        return torch.optim.Adam(groups, how.lr)
-    raise ValueError(f"unknown optimizer {how.kind!r}: choose sgd or adam")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-import math
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -13,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from training.averaging import average, parameter_groups
 from training.config import Config
+from training.descent import Descent
 from training.fcos import networks
 from training.fcos.assignment import Targets, assign
 from training.fcos.composition import FACE, Canvas, compose
@@ -47,9 +45,8 @@ class DetectionTask:
         if config.model.init:
             start_from(self.network, Path(config.model.init), lambda: self._compose(0, 0)[0])
         self.network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.averaged = copy.deepcopy(self.network).eval() if config.optimizer.ema else None
         self.parallel: nn.Module = DistributedDataParallel(self.network) if world > 1 else self.network
-        self.optimizer = _optimizer(self.network, config)
+        self.descent = Descent(self.network, config.optimizer, config.train.epochs)
         side = config.scenes.side_px
         self.centres, self.strides = (part.to(device) for part in networks.places(side, side))
         self.images_per_step = config.train.batch
@@ -62,7 +59,7 @@ class DetectionTask:
 
     def step(self, epoch: int, step: int) -> dict[str, float]:
         luma, targets = self._batch(epoch, step)
-        self._set_learning_rate(epoch + step / self.steps_per_epoch)
+        self.descent.set_rate(epoch + step / self.steps_per_epoch)
         self.network.train()
         with autocast(self.device, self.config.train.autocast):
             logits, ltrb, points = self.parallel(luma)
@@ -70,9 +67,7 @@ class DetectionTask:
         terms = detection_losses(logits.float(), ltrb.float(), points.float(), self.centres, targets, assigned)
         sum(terms.values(), torch.zeros((), device=self.device)).backward()
         nn.utils.clip_grad_norm_(self.network.parameters(), LARGEST_GRADIENT)
-        self.optimizer.step()
-        self.optimizer.zero_grad()
-        self._average(epoch * self.steps_per_epoch + step)
+        self.descent.step(epoch * self.steps_per_epoch + step)
         return {name: float(term.detach()) for name, term in terms.items()}
 
     def validate(self) -> dict[str, float]:
@@ -81,7 +76,7 @@ class DetectionTask:
             seed = (self.config.train.seed, 2**31)
             count = VALIDATION_CANVASES
             self.validation = [compose(self.held_out, self.config.scenes, (*seed, at)) for at in range(count)]
-        judged = judge_canvases(self._best_network(), self.validation, self.device)
+        judged = judge_canvases(self.descent.best(), self.validation, self.device)
         score, recall = judged.average_precision(), judged.recall(0.5)
         return {
             "score": score or 0.0,
@@ -91,23 +86,13 @@ class DetectionTask:
         }
 
     def state(self) -> dict[str, Any]:
-        return {
-            "network": self.network.state_dict(),
-            "averaged": self.averaged.state_dict() if self.averaged else {},
-            "optimizer": self.optimizer.state_dict(),
-        }
+        return self.descent.state()
 
     def restore(self, state: dict[str, Any]) -> None:
-        self.network.load_state_dict(state["network"])
-        if self.averaged:
-            self.averaged.load_state_dict(state["averaged"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        self.descent.restore(state)
 
     def weights(self) -> dict[str, Any]:
-        return self._best_network().state_dict()
-
-    def _best_network(self) -> nn.Module:
-        return self.averaged or self.network
+        return self.descent.best().state_dict()
 
     def _batch(self, epoch: int, step: int) -> Batch:
         """The batch of a step; the next one is composed in the meantime (OpenCV leaves Python's lock alone)."""
@@ -121,20 +106,6 @@ class DetectionTask:
         rows = range(self.rank, self.config.train.batch, self.world)
         how, seed = self.config.scenes, self.config.train.seed
         return collate([compose(self.pieces, how, (seed, epoch, step, row)) for row in rows])
-
-    def _set_learning_rate(self, epoch: float) -> None:
-        how = self.config.optimizer
-        epochs = how.schedule_epochs or self.config.train.epochs
-        if how.schedule != "cosine":
-            raise ValueError(f"unknown schedule {how.schedule!r}: the detector knows cosine")
-        rise = min(1.0, (epoch + 1e-3) / how.warmup_epochs) if how.warmup_epochs else 1.0
-        for group in self.optimizer.param_groups:
-            group["lr"] = how.lr * rise * 0.5 * (1 + math.cos(math.pi * min(1.0, epoch / epochs)))
-
-    def _average(self, steps_done: int) -> None:
-        if self.averaged is None:
-            return
-        average(self.averaged, self.network, self.config.optimizer.ema, steps_done)
 
 
 def collate(canvases: list[Canvas]) -> Batch:
@@ -168,13 +139,3 @@ def judge_canvases(network: nn.Module, canvases: list[Canvas], device: torch.dev
             true.append(sides[canvas.kinds == FACE])
             silent.append(sides[canvas.kinds != FACE])
     return judge(found, true, silent)
-
-
-def _optimizer(network: nn.Module, config: Config) -> torch.optim.Optimizer:
-    how = config.optimizer
-    groups = parameter_groups(network, how.weight_decay)
-    if how.kind == "sgd":
-        return torch.optim.SGD(groups, how.lr, momentum=0.9, nesterov=True)
-    if how.kind == "adam":
-        return torch.optim.AdamW(groups, how.lr)
-    raise ValueError(f"unknown optimizer {how.kind!r}: choose sgd or adam")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -14,8 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from training.averaging import average, parameter_groups
 from training.config import Config
+from training.descent import Descent
 from training.precision import autocast
 from training.shape import crops, losses, scores
 from training.shape.crops import Batch, Crops
@@ -38,9 +37,8 @@ class ShapeTask:
         if config.model.init:
             start_from(self.network, Path(config.model.init), self._example)
         self.network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.averaged = copy.deepcopy(self.network).eval() if config.optimizer.ema else None
         self.parallel: nn.Module = DistributedDataParallel(self.network) if world > 1 else self.network
-        self.optimizer = _optimizer(self.network, config)
+        self.descent = Descent(self.network, config.optimizer, config.train.epochs)
         self.unit_weight = losses.unit_weights(torch.from_numpy(train.units)).to(device)
         self.images_per_step = config.train.batch
         self.steps_per_epoch = len(train) // config.train.batch
@@ -57,15 +55,13 @@ class ShapeTask:
         where = crops.moves(self.train, rows, how, looks, generator)
         batch = crops.take(self.train, rows, where, self.config.train.face_px, self.device)
         batch = wear(batch, how, looks, generator)
-        self._set_learning_rate(epoch + step / self.steps_per_epoch)
+        self.descent.set_rate(epoch + step / self.steps_per_epoch)
         self.network.train()
         with autocast(self.device, self.config.train.autocast):
             answer = self.parallel(batch.luma.contiguous(memory_format=torch.channels_last))
         terms = loss_terms(answer, batch, how, self.unit_weight)
         sum(terms.values(), torch.zeros((), device=self.device)).backward()
-        self.optimizer.step()
-        self.optimizer.zero_grad()
-        self._average(epoch * self.steps_per_epoch + step)
+        self.descent.step(epoch * self.steps_per_epoch + step)
         return {name: float(term.detach()) for name, term in terms.items()}
 
     def validate(self) -> dict[str, float]:
@@ -73,7 +69,7 @@ class ShapeTask:
 
         NME here is the mean landmark error over the distance of the outer eye corners.
         """
-        answers = predict(self._best_network(), self.validation, self.config, self.device)
+        answers = predict(self.descent.best(), self.validation, self.config, self.device)
         error = float(np.mean(scores.eye_error(answers["landmarks"], answers["true_landmarks"])))
         found = scores.correlations(answers["action_units"], self.validation.units)
         correlation = float(np.nan_to_num(scores.mean_known(found)))
@@ -86,42 +82,18 @@ class ShapeTask:
         }
 
     def state(self) -> dict[str, Any]:
-        return {
-            "network": self.network.state_dict(),
-            "averaged": self.averaged.state_dict() if self.averaged else {},
-            "optimizer": self.optimizer.state_dict(),
-        }
+        return self.descent.state()
 
     def restore(self, state: dict[str, Any]) -> None:
-        self.network.load_state_dict(state["network"])
-        if self.averaged:
-            self.averaged.load_state_dict(state["averaged"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        self.descent.restore(state)
 
     def weights(self) -> dict[str, Any]:
-        return self._best_network().state_dict()
+        return self.descent.best().state_dict()
 
     def _example(self) -> Tensor:
         rows = np.linspace(0, len(self.train) - 1, min(256, len(self.train))).astype(np.intp)
         where = crops.moves(self.train, rows, self.config.shape, self.config.augment, torch.Generator().manual_seed(0))
         return crops.take(self.train, rows, where, self.config.train.face_px, torch.device("cpu")).luma
-
-    def _best_network(self) -> Landmarker:
-        return self.averaged or self.network
-
-    def _set_learning_rate(self, epoch: float) -> None:
-        how = self.config.optimizer
-        if how.schedule != "cosine":
-            raise ValueError(f"shape: the schedule must be cosine, not {how.schedule!r}")
-        rise = min(1.0, (epoch + 1e-3) / how.warmup_epochs) if how.warmup_epochs else 1.0
-        fall = 0.5 * (1 + math.cos(math.pi * min(1.0, epoch / (how.schedule_epochs or self.config.train.epochs))))
-        for group in self.optimizer.param_groups:
-            group["lr"] = how.lr * rise * fall
-
-    def _average(self, steps_done: int) -> None:
-        if self.averaged is None:
-            return
-        average(self.averaged, self.network, self.config.optimizer.ema, steps_done)
 
 
 def loss_terms(
@@ -157,13 +129,3 @@ def predict(
         parts.append((landmarks.cpu(), torch.sigmoid(units).cpu(), batch.landmarks.cpu()))
     names = ("landmarks", "action_units", "true_landmarks")
     return {name: torch.cat(found).numpy() for name, found in zip(names, zip(*parts, strict=True), strict=True)}
-
-
-def _optimizer(network: nn.Module, config: Config) -> torch.optim.Optimizer:
-    how = config.optimizer
-    groups = parameter_groups(network, how.weight_decay)
-    if how.kind == "sgd":
-        return torch.optim.SGD(groups, how.lr, momentum=0.9, nesterov=True)
-    if how.kind == "adam":
-        return torch.optim.AdamW(groups, how.lr)
-    raise ValueError(f"unknown optimizer {how.kind!r}: choose sgd or adam")
