@@ -71,12 +71,17 @@ def confirmed(rows: NDArray[np.float64], image: NDArray[np.uint8], landmarker: F
     Args:
         rows: `[n, 15]` of `find`. landmarker: crops `[n, 112, 112, 3] uint8` → answers with `quality` `[n, 1]`.
     """
-    if not len(rows):
-        return rows
-    squares = [around(row[:4], row[4:14].reshape(5, 2)) for row in rows]
-    quality = landmarker(np.stack([cut(image, square, CROP_PX) for square in squares]))["quality"][:, 0]
-    sums = rows[:, 14] + QUALITY_WEIGHT * quality
+    sums = rows[:, 14] + QUALITY_WEIGHT * qualities(rows, image, landmarker)
     return np.hstack([rows[:, :14], np.where(rows[:, 14] >= MIN_DOUBTED_SCORE, sums, 0)[:, None] - MIN_SUM + MIN_SCORE])
+
+
+def qualities(rows: NDArray[np.float64], image: NDArray[np.uint8], landmarker: Function) -> NDArray[np.float64]:
+    """The landmarker's quality of each row, `[n]` in [0, 1]; arguments as of `confirmed`."""
+    if not len(rows):
+        return np.zeros(0)
+    squares = [around(row[:4], row[4:14].reshape(5, 2)) for row in rows]
+    crops = np.stack([cut(image, square, CROP_PX) for square in squares])
+    return landmarker(crops)["quality"][:, 0].astype(np.float64)
 
 
 def distinct(boxes: NDArray[np.float64], scores: NDArray[np.float64]) -> NDArray[np.intp]:
