@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from training import gate
-from training.config import load
+from training.config import Config, load
 from training.fcos import evaluate, finding, networks, teacher
 from training.fcos.evaluate import Album
 from training.fcos.method import of_network, open_network
@@ -82,16 +82,23 @@ def look(function: finding.Function, landmarker: finding.Function, picture: NDAr
     return Look(rows, finding.qualities(rows, picture, landmarker))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Which finds are faces, told by held-out pictures.")
-    parser.add_argument("config", type=Path, help="of a detector")
-    parser.add_argument("--model", type=Path, help="an exported file instead of the run's best epoch")
-    options = parser.parse_args()
-    config = load(options.config)
-    folder = Path("runs") / config.name
-    function = gate.of_file(options.model) if options.model else of_network(networks.served(open_network(folder)[0]))
-    second = gate.of_file(Path(config.scenes.landmarker).expanduser())
+def chosen(config: Config, model: Path | None) -> str:
+    """What each weight comes to, as Markdown; `model` None: of the run's best epoch.
+
+    Raises:
+        FileNotFoundError: no run, file, landmarker, teacher, or backgrounds with `yunet_faces.json`.
+    """
+    folder, eye = Path("runs") / config.name, Path(config.scenes.landmarker).expanduser()
+    for file in (eye, *([model] if model else [])):
+        if not file.is_file():
+            raise FileNotFoundError(f"no model at {file}: export one first (mien export CONFIG)")
+    function = gate.of_file(model) if model else of_network(networks.served(open_network(folder)[0]))
+    second = gate.of_file(eye)
     albums = {album.name: album for album in evaluate.albums(config.scenes)}
+    if "held-out photos" not in albums:
+        raise FileNotFoundError(
+            f"no yunet_faces.json in {config.scenes.backgrounds or 'backgrounds'}: name such a folder"
+        )
     photos, backgrounds = albums["held-out photos"], albums["held-out backgrounds"]
     yardstick = evaluate.measure(backgrounds, "YuNet", teacher.yunet(Path(config.scenes.teacher)), teacher.SURE)
     allowed = round(yardstick.false_per_picture * yardstick.pictures)
@@ -109,7 +116,19 @@ def main() -> None:
                 f"| {weight:g} | {choice.least:.2f} | {100 * choice.recall:.1f} % | {choice.false_per_photo:.3f} | "
                 f"{choice.false_on_backgrounds} |"
             )
-    Console().print("\n".join(lines), markup=False, soft_wrap=True)
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Which finds are faces, told by held-out pictures.")
+    parser.add_argument("config", type=Path, help="of a detector")
+    parser.add_argument("--model", type=Path, help="an exported file instead of the run's best epoch")
+    options = parser.parse_args()
+    try:
+        told = chosen(load(options.config), options.model)
+    except (FileNotFoundError, ValueError) as error:
+        parser.error(str(error))
+    Console().print(told, markup=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -88,8 +88,11 @@ def table(found: dict[float, F32]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description="How well action units can be told from landmarks alone.")
     parser.add_argument("config", type=Path, help="of a landmarker: it names the two corpora")
-    config = load(parser.parse_args().config)
-    train, test = clay.read(Path(config.data.path)), clay.read(Path(config.shape.test))
+    try:
+        config = load(parser.parse_args().config)
+        train, test = clay.read(Path(config.data.path)), clay.read(Path(config.shape.test))
+    except (FileNotFoundError, ValueError) as error:
+        parser.error(str(error))
     found = table({error: readable(train, test, error) for error in ERRORS})
     Console().print(found, markup=False, soft_wrap=True)
 
