@@ -6,10 +6,10 @@ backend to drop doomed work, and whatever has a queue to know who goes first. Co
 
 from __future__ import annotations
 
+import os
 import random
 import re
 import time
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -43,7 +43,7 @@ _ACCEPTABLE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 def new_id(offered: str | None) -> str:
     """The caller's own id if it is acceptable, else a fresh one."""
-    return offered if offered and _ACCEPTABLE_ID.fullmatch(offered) else uuid.uuid4().hex
+    return offered if offered and _ACCEPTABLE_ID.fullmatch(offered) else os.urandom(16).hex()
 
 
 @contextmanager

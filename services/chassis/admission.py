@@ -59,9 +59,8 @@ class Admission:
         """How long a call that came now would wait."""
         return self._pace.wait_s()
 
-    @contextmanager
-    def admitted(self, places: int = 1, *, within_s: float | None = None) -> Iterator[Place]:
-        """Hold so many places for as long as the block runs.
+    def check(self, places: int = 1, *, within_s: float | None = None) -> None:
+        """Whether so many places would be given now; nothing is held, so a moment later they may be gone.
 
         Args:
             within_s: what is left of the caller's deadline; None: it has not to wait for others.
@@ -70,7 +69,7 @@ class Admission:
             MienError: QUEUE_FULL if fewer are free, the wait would be too long, or the caller has its share; with
                 the time after which it would not be so.
         """
-        caller, free = calls.caller(), self.limit - self.in_flight
+        free = self.limit - self.in_flight
         if places > free:
             raise MienError(
                 Kind.QUEUE_FULL,
@@ -85,16 +84,21 @@ class Admission:
                 "Those that came before would take too long. Wait and try again, or allow more time.",
                 retry_after_s=max(wait_s - bearable_s, self._pace.gap_s),
             )
-        if not self._shares.allow(caller, places, min(free, self._pace.room(bearable_s))):
+        if not self._shares.allow(calls.caller(), places, min(free, self._pace.room(bearable_s))):
             raise MienError(
                 Kind.QUEUE_FULL,
                 f"This key has its share of the {self.limit} {self.what} answered at once. Wait and try again.",
                 retry_after_s=max(1.0, self._pace.gap_s),
             )
+
+    @contextmanager
+    def admitted(self, places: int = 1, *, within_s: float | None = None) -> Iterator[Place]:
+        """Hold so many places for as long as the block runs; arguments and errors are those of `check`."""
+        self.check(places, within_s=within_s)
         self.in_flight += places
         place = Place(self._pace)
         try:
-            with self._shares.held(caller, places):
+            with self._shares.held(calls.caller(), places):
                 yield place
         finally:
             self.in_flight -= places

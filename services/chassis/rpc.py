@@ -78,11 +78,13 @@ class Edge(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         patient = dict(details.invocation_metadata or ()).get(_PATIENT) == "1"
         terms = self.streams if handler.stream_stream else self.patient if patient else self.single
 
-        async def behaviour(message: Any, context: grpc.aio.ServicerContext) -> Any:
-            return await self._answer(inner, method, message, context, terms)
+        async def behaviour(messages: AsyncIterator[Any], context: grpc.aio.ServicerContext) -> None:
+            reply = await self._answer(inner, method, messages, context, terms)
+            if not handler.stream_stream:
+                await context.write(reply)
 
-        make = grpc.stream_stream_rpc_method_handler if handler.stream_stream else grpc.unary_unary_rpc_method_handler
-        return make(
+        # also a unary call, on the wire a stream of one: else its message would be here before anybody is asked
+        return grpc.stream_stream_rpc_method_handler(
             behaviour,
             self._reader(method, handler.request_deserializer),
             self._writer(method, handler.response_serializer),
@@ -117,7 +119,7 @@ class Edge(grpc.aio.ServerInterceptor):  # type: ignore[misc]
             self.metrics.failed(self.service, "grpc", method, failure)
 
     async def _answer(  # noqa: RET503
-        self, inner: Any, method: str, message: Any, context: grpc.aio.ServicerContext, terms: Terms
+        self, inner: Any, method: str, messages: AsyncIterator[Any], context: grpc.aio.ServicerContext, terms: Terms
     ) -> Any:
         metadata = dict(context.invocation_metadata() or ())
         allowed = context.time_remaining()
@@ -132,17 +134,9 @@ class Edge(grpc.aio.ServerInterceptor):  # type: ignore[misc]
             spans.serving(method, metadata) as span,
         ):
             try:
-                await context.send_initial_metadata((("x-request-id", call.request_id),))
                 shown = {name: str(metadata[name]) for name in HEADERS if name in metadata}
-                with (
-                    self.guard.admitted(shown, scope_of(method)),
-                    terms.admission.admitted(within_s=None if method in _FREE else timeout_s) as place,
-                ):
-                    if method not in _FREE:
-                        place.begin()
-                    async with asyncio.timeout(timeout_s if timeout_s < math.inf else None):
-                        reply = await inner(_read(message), context)
-                    place.answered = True
+                with self.guard.admitted(shown, scope_of(method)):
+                    reply = await self._admitted(inner, method, messages, context, terms)
                 ended = None
                 return reply
             except asyncio.CancelledError:
@@ -155,6 +149,24 @@ class Edge(grpc.aio.ServerInterceptor):  # type: ignore[misc]
                 in_flight.dec()
                 self._record(call, span, method, ended, time.perf_counter() - started, streamed=terms is self.streams)
             await context.abort_with_status(rpc_status.to_status(status_of(failure)))
+
+    async def _admitted(
+        self, inner: Any, method: str, messages: AsyncIterator[Any], context: grpc.aio.ServicerContext, terms: Terms
+    ) -> Any:
+        """Asked twice: before the message is read, since refusing must be cheap where many ask, and when it is here
+        whole, since who is slow to send it holds no place meanwhile."""
+        waits = method not in _FREE
+        timeout_s = calls.remaining_s() or 0.0
+        terms.admission.check(within_s=timeout_s if waits else None)
+        await context.send_initial_metadata((("x-request-id", calls.request_id()),))
+        async with asyncio.timeout(timeout_s if timeout_s < math.inf else None):
+            message = _each_read(messages) if terms is self.streams else _read(await context.read())
+            with terms.admission.admitted(within_s=calls.remaining_s() if waits else None) as place:
+                if waits:
+                    place.begin()
+                reply = await inner(message, context)
+                place.answered = True
+                return reply
 
     def _record(
         self, call: calls.Call, span: spans.Span, method: str, failure: Kind | None, seconds: float, *, streamed: bool
@@ -170,14 +182,14 @@ class Edge(grpc.aio.ServerInterceptor):  # type: ignore[misc]
 
 
 def _read(message: Any) -> Any:
-    """A unary call's message or a stream's, all of them messages.
+    """A message as it is.
 
     Raises:
-        MienError: MALFORMED_REQUEST; of a stream when it comes to it.
+        MienError: MALFORMED_REQUEST, it is none, or the caller has ended without one.
     """
-    if message is _NO_MESSAGE:
+    if message is _NO_MESSAGE or message is grpc.aio.EOF:
         raise MienError(Kind.MALFORMED_REQUEST, "The request is not a message of this method; use its .proto file.")
-    return _each_read(message) if isinstance(message, AsyncIterator) else message
+    return message
 
 
 async def _each_read(messages: AsyncIterator[Any]) -> AsyncIterator[Any]:
