@@ -17,10 +17,10 @@ from tests.streaming import LATE_S, Served, serving, still, stub_of, until
 
 
 @asynccontextmanager
-async def begun_without_message(served: Served, *, timeout: float = LATE_S) -> AsyncIterator[Any]:
+async def begun_without_message(served: Served, *, within_s: float = LATE_S) -> AsyncIterator[Any]:
     """A call of a unary method whose message has not been sent: a stream of one, which is the same on the wire."""
     async with grpc.aio.insecure_channel(served.address) as channel:
-        call = channel.stream_stream("/mien.v1.Gateway/Classify")(timeout=timeout)
+        call = channel.stream_stream("/mien.v1.Gateway/Classify")(timeout=within_s)
         yield call
         call.cancel()
 
@@ -51,7 +51,7 @@ async def test_who_has_not_sent_its_message_holds_no_place() -> None:
 
 
 async def test_who_never_sends_its_message_is_let_go_when_its_time_is_over() -> None:
-    async with serving() as served, begun_without_message(served, timeout=0.3) as call:
+    async with serving() as served, begun_without_message(served, within_s=0.3) as call:
         assert await kind_of(call) is Kind.DEADLINE_EXCEEDED
         await until(lambda: _in_flight(served) == 0)
 
