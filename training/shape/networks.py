@@ -41,9 +41,8 @@ class Landmarker(nn.Module):
         super().__init__()
         self.stem = nn.Sequential(nn.Conv2d(1, 24, 3, 2, 1, bias=False), nn.BatchNorm2d(24), nn.ReLU())
         self.fine = BasicBlock(24, 40, 2)
-        self.finer = nn.Sequential(*(identity(40) for _ in range(2)))
-        self.middle = nn.Sequential(BasicBlock(40, 80, 2), BasicBlock(80, 80, 1), *(identity(80) for _ in range(2)))
-        self.coarse = nn.Sequential(BasicBlock(80, 128, 2), BasicBlock(128, 128, 1), identity(128))
+        self.middle = nn.Sequential(BasicBlock(40, 80, 2), BasicBlock(80, 80, 1))
+        self.coarse = nn.Sequential(BasicBlock(80, 128, 2), BasicBlock(128, 128, 1))
         self.from_coarse = nn.Conv2d(128, 64, 1)
         self.from_middle = nn.Conv2d(80, 64, 1)
         self.from_fine = nn.Conv2d(40, 64, 1)
@@ -63,7 +62,7 @@ class Landmarker(nn.Module):
         self.register_buffer("places", places, persistent=False)
 
     def forward(self, luma_B1HW: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        fine = self.finer(self.fine(self.stem(standardise(luma_B1HW))))
+        fine = self.fine(self.stem(standardise(luma_B1HW)))
         middle = self.middle(fine)
         coarse = self.coarse(middle)
         blended = self.blend(_twice(self.from_coarse(coarse)) + self.from_middle(middle))
@@ -143,14 +142,6 @@ class RowwiseConv(nn.Module):
 
     def forward(self, x_BC11: Tensor) -> Tensor:
         return ((x_BC11.flatten(1).unsqueeze(1) * self.weight).sum(2) + self.bias)[:, :, None, None]
-
-
-def identity(channels: int) -> BasicBlock:
-    """A block that begins as none at all (Goyal et al., "Accurate, large minibatch SGD", 2017, §5.1), so that a network
-    that has grown by it goes on from where the smaller one was."""
-    block = BasicBlock(channels, channels, 1)
-    nn.init.zeros_(block.bn2.weight)
-    return block
 
 
 def rowwise(head: nn.Module) -> nn.Sequential:

@@ -23,7 +23,6 @@ class Shape:
     action_units: weight of the action units' cross-entropy.
     quality: weight of the uncertainty's and the visibility's losses.
     hidden: weight of a hidden landmark beside a visible one's 1.
-    jaw: weight of a landmark along the jaw beside another's 1; where it is exactly tells little of an expression.
     nonsense: share of the crops whose parts are shuffled: nothing of a face is left, and quality must say so.
     coarse: share of the crops that are made of as few as 28 pixels a side.
     """
@@ -44,6 +43,5 @@ class Shape:
     action_units: float = 8.0
     quality: float = 0.5
     hidden: float = 0.5
-    jaw: float = 1.0
     nonsense: float = 0.04
     coarse: float = 0.35

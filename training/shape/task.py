@@ -103,7 +103,6 @@ def loss_terms(
     landmarks, units, visible, error = answer
     known = torch.isfinite(batch.landmarks).all(2).float()
     weight = known * (how.hidden + (1 - how.hidden) * batch.visible)
-    weight[:, scores.PARTS["jaw"]] *= how.jaw
     trust = losses.visibility(visible, batch.visible.mean(1))
     trust = trust + losses.expected_error(error, landmarks, batch.landmarks, weight)
     return {

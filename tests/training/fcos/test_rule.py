@@ -44,6 +44,13 @@ def test_the_highest_sum_that_finds_the_most_is_chosen_among_those_that_keep_the
     assert (forgiven.recall, forgiven.least) == (1.0, pytest.approx(0.4))
 
 
+def test_a_false_find_weighs_as_much_as_a_face() -> None:
+    photos = FACES, looks((0, 0.8, 0.0), (50, 0.5, 0.0), (20, 0.6, 0.0), (80, 0.55, 0.0))
+    found = rule.best(photos, (EMPTY, looks()), 0.0, 0)
+    assert found is not None
+    assert (found.gain, found.recall, found.least) == (1, 0.5, pytest.approx(0.8))
+
+
 def test_what_scores_too_little_is_no_face_whatever_its_quality() -> None:
     found = rule.best((FACES, looks((0, finding.MIN_DOUBTED_SCORE - 0.01, 1.0))), (EMPTY, looks()), 1.0, 0)
     assert found is not None

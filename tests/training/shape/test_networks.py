@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from training.shape.frame import WEIGHT, of_network, served
-from training.shape.networks import Landmarker, identity
+from training.shape.networks import Landmarker
 
 
 def shape() -> np.ndarray:
@@ -76,11 +76,4 @@ def test_quality_falls_with_the_expected_error_and_with_what_is_hidden(network: 
 
 
 def test_the_network_is_small(network: Landmarker) -> None:
-    assert sum(weight.numel() for weight in network.parameters()) < 2_000_000
-
-
-def test_a_block_that_is_added_changes_nothing_at_first_and_can_learn() -> None:
-    block, x = identity(8), torch.rand(2, 8, 5, 5)
-    assert torch.equal(block(x), x)
-    block(x).square().sum().backward()
-    assert float(block.bn2.weight.grad.abs().sum()) > 0
+    assert sum(weight.numel() for weight in network.parameters()) < 1_500_000
