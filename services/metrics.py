@@ -49,7 +49,7 @@ class Metrics:
             "mien_request_duration_seconds", "Time to answer.", call, buckets=_LATENCY_S, registry=registry
         )
         self.in_flight = Gauge("mien_requests_in_flight", "Calls being answered.", call[:2], registry=registry)
-        self.received = Counter("mien_received_bytes", "Bodies and messages that came.", call, registry=registry)
+        self.received = Counter("mien_received_bytes", "Bodies and messages that were read.", call, registry=registry)
         self.sent = Counter("mien_sent_bytes", "Bodies and messages that left.", call, registry=registry)
 
         # saturation: with no place free a call is refused

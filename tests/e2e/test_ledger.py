@@ -144,7 +144,8 @@ class Driver:
         info = error_details_pb2.ErrorInfo()
         assert rpc_status.from_call(caught.value).details[0].Unpack(info)
         assert info.reason == reason
-        self.call("grpc", method, reason, reason, size, 0)
+        read = 0 if reason == "queue_full" else size  # who is refused for want of a place is refused unread
+        self.call("grpc", method, reason, reason, read, 0)
         return None
 
     def stream(self, pictures: list[bytes]) -> list[Any]:
