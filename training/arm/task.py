@@ -23,6 +23,8 @@ from training.precision import autocast
 from training.shape.losses import unit_entropy, unit_weights
 from training.warm_start import start_from
 
+_LEAST_WIDTH = 8
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
@@ -50,7 +52,9 @@ class ClassificationTask:
         self.network = networks.build(model.method, model.dropout, config.train.face_px, model.width, model.stride)
         if config.model.init:
             start_from(self.network, Path(config.model.init), self._example)
-        self.network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        # with as few as 4 channels torch 2.13's kernels for channels last crash or hang on CPUs without AVX-512
+        layout = torch.channels_last if model.width >= _LEAST_WIDTH else torch.contiguous_format
+        self.network.to(device, memory_format=layout)  # type: ignore[call-overload]
         self.learner: nn.Module = self.network
         if config.loss.units and split.train.units is not None:
             self.learner = WithUnits(self.network, 8 * model.width, split.train.units.shape[1]).to(device)
