@@ -23,7 +23,7 @@ from training.precision import autocast
 from training.shape.losses import unit_entropy, unit_weights
 from training.warm_start import start_from
 
-_LEAST_WIDTH = 8
+_CHANNELS_LAST_FROM = 8  # of width
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +52,8 @@ class ClassificationTask:
         self.network = networks.build(model.method, model.dropout, config.train.face_px, model.width, model.stride)
         if config.model.init:
             start_from(self.network, Path(config.model.init), self._example)
-        # with as few as 4 channels torch 2.13's kernels for channels last crash or hang on CPUs without AVX-512
-        layout = torch.channels_last if model.width >= _LEAST_WIDTH else torch.contiguous_format
+        # with as few as 4 channels torch 2.13's kernels for channels last crashed or hung on a CPU without AVX-512
+        layout = torch.channels_last if model.width >= _CHANNELS_LAST_FROM else torch.contiguous_format
         self.network.to(device, memory_format=layout)  # type: ignore[call-overload]
         self.learner: nn.Module = self.network
         if config.loss.units and split.train.units is not None:
