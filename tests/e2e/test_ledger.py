@@ -144,7 +144,7 @@ class Driver:
         info = error_details_pb2.ErrorInfo()
         assert rpc_status.from_call(caught.value).details[0].Unpack(info)
         assert info.reason == reason
-        self.call("grpc", method, reason, reason, 0 if reason == "queue_full" else size, 0)  # that one is refused unread
+        self.call("grpc", method, reason, reason, 0 if reason == "queue_full" else size, 0)  # that is refused unread
         return None
 
     def stream(self, pictures: list[bytes]) -> list[Any]:
