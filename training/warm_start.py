@@ -73,9 +73,11 @@ def _from_export(network: nn.Module, path: Path, example: Callable[[], Tensor]) 
     if not pairs:
         raise ValueError(f"{path} holds no weights of {type(network).__name__} (an 8-bit form cannot be gone on from)")
     own = {name for name, _ in network.named_parameters()}
-    missing = sorted(own - taken - {f"{at}.{part}" for at, part in _norm_parameters(network, pairs)})
+    missing = own - taken - {f"{at}.{part}" for at, part in _norm_parameters(network, pairs)}
     if missing:
-        LOG.warning("%s has no %s: these start from scratch", path, ", ".join(missing))
+        layers = sorted({name.rpartition(".")[0] for name in missing})
+        several = f" and {len(layers) - 3} layers more" if len(layers) > 3 else ""
+        LOG.warning("%s has no %s%s: these start from scratch", path, ", ".join(layers[:3]), several)
     _unfold(network, [(conv, norm) for _, conv, norm in pairs], example())
 
 

@@ -73,7 +73,8 @@ def read(scenes: Scenes, quiet: bool = False) -> tuple[Pieces, Pieces]:
     """
     find = _optional(scenes.teacher, "teacher", lambda path: teacher.yunet(path, (192,)))
     closely = _optional(scenes.teacher, "", teacher.yunet)
-    heads = _optional(scenes.corpus, "corpus", lambda path: read_heads(path, scenes, quiet)) or ([], [])
+    corpora = [_optional(name, "corpora", lambda path: read_heads(path, scenes, quiet)) for name in scenes.corpora]
+    heads = [[cutout for corpus in corpora if corpus for cutout in corpus[side]] for side in (0, 1)]
     people = _optional(scenes.faces, "faces", lambda path: read_people(path, scenes.people, find, quiet)) or ([], [])
     photos = _optional(scenes.backgrounds, "backgrounds", lambda path: read_photos(path, closely, quiet)) or []
     sides = []

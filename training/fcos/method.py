@@ -148,7 +148,7 @@ def _card(role: str, number: int, config: Config, scores: dict[str, float], fold
         "points: float32 [n, 200, 5, 2], right and left eye, nose tip, right and left corner of the mouth; in pixels "
         "of the canvas; the 200 surest candidates, not suppressed",
         "data": {
-            "sources": {key: getattr(config.scenes, key) for key in ("corpus", "faces", "backgrounds", "teacher")},
+            "sources": {key: getattr(config.scenes, key) for key in ("corpora", "faces", "backgrounds", "teacher")},
             "licence": LICENCE,
         },
         "metrics": {

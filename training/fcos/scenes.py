@@ -12,7 +12,7 @@ from dataclasses import dataclass
 @dataclass(frozen=True, slots=True)
 class Scenes:
     """Attributes:
-    corpus: a folder that `mien clay render` filled: heads with box and landmarks, cut out by their masks.
+    corpora: folders that `mien clay render` filled: heads with box and landmarks, cut out by their masks.
     faces: FER+ (see `training/data/ferplus.py`): people's faces with a box and no points.
     backgrounds: photos with `yunet_faces.json`; without listed faces they are backgrounds, with faces they teach.
     teacher: YuNet's file; adds the five points to people's faces and to photos ('' or missing: boxes alone).
@@ -28,10 +28,10 @@ class Scenes:
     whole: how often a rendered picture is pasted as a rectangle, with its own background.
     framed: how often of a rendered head only the face is pasted, on some texture: hair, a veil, a helmet.
     cache_px: rendered heads are kept in memory with at most this long side.
-    heads, people: rendered heads and people's faces in memory, at most (0: all); spread evenly over their source.
+    heads, people: rendered heads of each corpus and people's faces in memory, at most (0: all); spread evenly.
     """
 
-    corpus: str = ""
+    corpora: tuple[str, ...] = ()
     faces: str = "../shared/data/ferplus"
     backgrounds: str = "../shared/data/backgrounds"
     teacher: str = "../shared/data/yunet/face_detection_yunet_2023mar.onnx"

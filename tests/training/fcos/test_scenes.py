@@ -25,7 +25,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_one_seed_gives_one_canvas_and_another_another(corpus: Path) -> None:
-    how = Scenes(corpus=str(corpus), **NOWHERE)
+    how = Scenes(corpora=(str(corpus),), **NOWHERE)
     pieces, _ = cutouts.read(how, quiet=True)
     for at in range(8):
         one, again, other = (compose(pieces, how, (0, seed)) for seed in (at, at, at + 100))
@@ -50,6 +50,12 @@ def test_a_pasted_face_lies_under_its_box_and_its_points(corpus: Path) -> None:
         assert moved[0, 0] < moved[1, 0], "the person's right eye stays on the picture's left"
 
 
+def test_heads_of_several_corpora_lie_beside_each_other(corpus: Path, tmp_path: Path) -> None:
+    second = tiny_corpus.write(tmp_path, 8)
+    sides = cutouts.read(Scenes(corpora=(str(corpus), str(second)), **NOWHERE), quiet=True)
+    assert sum(len(side.heads) for side in sides) == 48
+
+
 def test_identities_are_on_one_side_only(corpus: Path) -> None:
     heads = cutouts.read_heads(corpus, Scenes(), quiet=True)
     assert len(heads[0]) + len(heads[1]) == 40
@@ -69,7 +75,7 @@ def test_the_five_points_are_taken_from_the_68() -> None:
 
 
 def test_a_missing_source_is_left_out_with_one_sentence(corpus: Path, caplog: pytest.LogCaptureFixture) -> None:
-    how = Scenes(corpus=str(corpus), faces="/nowhere/ferplus", backgrounds="", teacher="")
+    how = Scenes(corpora=(str(corpus),), faces="/nowhere/ferplus", backgrounds="", teacher="")
     with caplog.at_level(logging.WARNING):
         pieces, _ = cutouts.read(how, quiet=True)
     assert pieces.heads
@@ -79,7 +85,7 @@ def test_a_missing_source_is_left_out_with_one_sentence(corpus: Path, caplog: py
 
 def test_without_any_face_it_says_what_to_name() -> None:
     with pytest.raises(FileNotFoundError, match="name a rendered corpus"):
-        cutouts.read(Scenes(corpus="", **NOWHERE), quiet=True)
+        cutouts.read(Scenes(**NOWHERE), quiet=True)
 
 
 def test_every_fifth_photo_is_held_out_and_unsure_faces_say_nothing(tmp_path: Path) -> None:

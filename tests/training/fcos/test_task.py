@@ -25,7 +25,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
             "optimizer": {"kind": "adam", "lr": 2e-3, "ema": 0.9, "warmup_epochs": 0.0},
             "train": {"epochs": 1, "batch": 4, "autocast": False},
             "scenes": {
-                "corpus": str(corpus), "faces": "", "backgrounds": "", "teacher": "", "photos": [],
+                "corpora": [str(corpus)], "faces": "", "backgrounds": "", "teacher": "", "photos": [],
                 "side_px": 64, "smallest_px": 20.0, "largest_px": 50.0, "most": 1, "canvases": 40,
             },
         }
