@@ -25,7 +25,7 @@ from services.inference.backend import Backend, Tensors
 from services.inference.roles import check
 
 MIN_QUALITY = 0.3
-CROP_PX = 224
+CROP_PX = 112
 CROP_SCALE = 1.5  # side of the model's square ÷ √(width x height) of a box from forehead to chin
 
 _CLOSEST_EYES = 0.12  # of √(width x height): eyes that stand closer are a profile's, whose line tells no roll

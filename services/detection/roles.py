@@ -23,7 +23,7 @@ FACE_DETECTOR = Role(
 )
 FACE_LANDMARKER = Role(
     "face_landmarker",
-    (Tensor("faces", _UINT8, (224, 224, 3)),),
+    (Tensor("faces", _UINT8, (112, 112, 3)),),
     (
         Tensor("landmarks", _FLOAT32, (LANDMARKS, 2)),
         Tensor("action_units", _FLOAT32, (len(ACTION_UNITS),)),

@@ -80,7 +80,7 @@ def test_a_served_head_without_its_dropout_is_taken_whole(tmp_path: Path) -> Non
     for item in model.graph.initializer:  # the served head has no norm and no dropout: its last layer is the third
         item.name = item.name.replace("served.units.4.", "served.units.2.")
     onnx.save(model, path)
-    luma = torch.rand(4, 1, 224, 224) * 255
+    luma = torch.rand(4, 1, 112, 112) * 255
     start_from(taker, path, lambda: luma)
     torch.testing.assert_close(taker.eval()(luma)[1], giver(luma)[1], rtol=1e-3, atol=1e-3)
 

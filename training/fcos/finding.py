@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.fcos.composition import GREY
-from training.shape.squares import CROP_PX, around, cut
+from training.shape.squares import around, cut
 
 CANVAS_PX, OVERLAP_PX = 320, 64
 LEVELS_PX = ((640, 400), (1280, 900))
@@ -24,6 +24,7 @@ BATCH = 16
 # The service's (services/detection/network.py): what a face must reach alone, and with the landmarker's quality.
 MIN_SCORE, MIN_DOUBTED_SCORE = 0.55, 0.35
 QUALITY_WEIGHT, MIN_SUM = 0.5, 0.71
+CROP_PX = 112  # of the landmarker
 
 Answers = dict[str, NDArray[np.float32]]
 Function = Callable[[NDArray[np.uint8]], Answers]
@@ -68,7 +69,7 @@ def confirmed(rows: NDArray[np.float64], image: NDArray[np.uint8], landmarker: F
     The score becomes one on a single look's scale, `MIN_SCORE` where the sum of both just reaches what it must.
 
     Args:
-        rows: `[n, 15]` of `find`. landmarker: crops `[n, 224, 224, 3] uint8` → answers with `quality` `[n, 1]`.
+        rows: `[n, 15]` of `find`. landmarker: crops `[n, 112, 112, 3] uint8` → answers with `quality` `[n, 1]`.
     """
     sums = rows[:, 14] + QUALITY_WEIGHT * qualities(rows, image, landmarker)
     return np.hstack([rows[:, :14], np.where(rows[:, 14] >= MIN_DOUBTED_SCORE, sums, 0)[:, None] - MIN_SUM + MIN_SCORE])

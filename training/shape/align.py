@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from training import gate
 from training.shape.frame import DEFAULT_FRAME, Function
-from training.shape.squares import CROP_PX, Square, around, cut, five_points, inner, to_picture
+from training.shape.squares import Square, around, cut, five_points, inner, to_picture
 
+FACE_PX = 112
 MIN_QUALITY = 0.2  # below it the landmarks are not trusted and the box decides alone
 
 
@@ -32,7 +33,7 @@ class Shaped:
 
 
 def landmarker(path: Path) -> Function:
-    """An exported file as a function of crops `[n, 224, 224, 3] uint8`, on one core.
+    """An exported file as a function of crops `[n, 112, 112, 3] uint8`, on one core.
 
     Raises:
         FileNotFoundError: no such file.
@@ -75,4 +76,4 @@ def aligned(
 
 
 def _ask(model: Function, picture: NDArray[np.uint8], square: Square) -> dict[str, NDArray[np.float32]]:
-    return model(cut(picture, square, CROP_PX)[None])
+    return model(cut(picture, square, FACE_PX)[None])

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from training.clay.corpus import Corpus
 from training.shape.crops import nominal, usable
 from training.shape.networks import Landmarker, ServedLandmarker
-from training.shape.squares import CROP_PX, Square, cut, inner, to_picture, to_square
+from training.shape.squares import Square, cut, inner, to_picture, to_square
 
 Function = Callable[[NDArray[np.uint8]], dict[str, NDArray[np.float32]]]
 
@@ -35,7 +35,7 @@ def served(network: Landmarker, shape: NDArray[np.float32]) -> ServedLandmarker:
 
 
 def of_network(model: ServedLandmarker) -> Function:
-    """A served network as a function of crops `[n, 224, 224, 3] uint8`: its answers by name, a batch at a time."""
+    """A served network as a function of crops `[n, 112, 112, 3] uint8`: its answers by name, a batch at a time."""
 
     @torch.inference_mode()
     def answers(faces: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
@@ -65,7 +65,7 @@ def default_frame_shape(mean: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def frame_shape(
-    network: Landmarker, faces: NDArray[np.uint8], mean: NDArray[np.float32], side_px: int = CROP_PX
+    network: Landmarker, faces: NDArray[np.uint8], mean: NDArray[np.float32], side_px: int = 112
 ) -> NDArray[np.float32]:
     """Median landmarks `[68, 2]` in units of the frame, over the faces that the network is surest of.
 

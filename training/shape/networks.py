@@ -1,7 +1,7 @@
-"""The face landmarker: one trunk, a closer look at eyes, nose and mouth, three heads, and the graph that is served.
+"""The face landmarker: one trunk, three heads, and the graph that is served.
 
 Sizes: B batch, C channels, H W rows and columns, L = 68 landmarks, K = 17 action units, P = 32 x 32 places of a heat
-map. Inside `training/` crops are luma in [0, 255], `luma_B1HW` float32 of 224 px; landmarks are in units of the crop's
+map. Inside `training/` crops are luma in [0, 255], `luma_B1HW` float32 of 112 px; landmarks are in units of the crop's
 side. Every layer of the heads is a convolution or a sum along a row, so that a row depends on itself alone. Sums run
 over the last axis: over another one onnxruntime's order of addition, and with it the last bits, depends on the batch.
 
@@ -12,41 +12,30 @@ pose regression", ECCV 2018; the top-down path: Lin et al., "Feature pyramid net
 from __future__ import annotations
 
 import copy
-from contextlib import nullcontext
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from training.arm.networks import LUMA_WEIGHTS, BasicBlock, standardise
-from training.shape.closer import FEATURES, Closer
-from training.shape.rowwise import rowwise
-from training.shape.squares import CROP_PX
+from training.arm.networks import FACE_PX, LUMA_WEIGHTS, BasicBlock, standardise
 
 LANDMARKS, UNITS = 68, 17
-MAP = CROP_PX // 8  # cells of the finest map along a side
-PARTS = 4
+MAP = FACE_PX // 4  # cells of the finest map along a side
 # The heat maps reach two cells beyond the crop on every side, so that a chin that was cut off has a place.
 BEYOND = 2
 QUALITY_SCALE = 0.05  # the expected error, in units of the crop's side, at which quality has fallen to 1/e
 
 
 class Landmarker(nn.Module):
-    """Luma [B, 1, 224, 224] → landmarks [B, L, 2] (x, y) in units of the crop's side, logits of the units [B, K],
+    """Luma [B, 1, 112, 112] → landmarks [B, L, 2] (x, y) in units of the crop's side, logits of the units [B, K],
     logit of the share of landmarks that can be seen [B], log of their expected mean error in the crop's sides [B].
 
-    Landmarks: the trunk sees the crop at half its resolution; heat maps [B, L, 32, 32] at an eighth; each landmark is
-    the expectation of its map. `Closer` then corrects those of eyes, brows, nose and mouth.
+    Landmarks: heat maps [B, L, 32, 32] at a quarter of the resolution; each landmark is the expectation of its map.
     Action units: what the fused map holds under each landmark's heat, the shape itself (moved to its centre, scaled to
-    unit size), and the coarsest map's mean; to that is added what the closer look tells. Neither changes the trunk's
-    landmarks: their gradient stops at maps and shape.
+    unit size), and the coarsest map's mean. Neither changes the landmarks: their gradient stops at maps and shape.
     Uncertainty: the coarsest map's mean and how wide each heat map is.
-
-    Attributes:
-        trunk_rests: the trunk learns nothing, nor do its norms; the closer look and the heads do.
     """
-
-    trunk_rests = False
 
     def __init__(self, dropout: float = 0.0) -> None:
         super().__init__()
@@ -64,54 +53,30 @@ class Landmarker(nn.Module):
         self.heat = nn.Conv2d(64, LANDMARKS, 1)
         self.local = nn.Sequential(nn.Conv2d(64, 24, 1, bias=False), nn.BatchNorm2d(24), nn.ReLU())
         self.level = nn.BatchNorm2d(2 * LANDMARKS, affine=False)
-        self.units = _head(24 * LANDMARKS + 2 * LANDMARKS + 128, dropout)
+        self.units = nn.Sequential(
+            nn.Conv2d(24 * LANDMARKS + 2 * LANDMARKS + 128, 160, 1, bias=False),
+            nn.BatchNorm2d(160), nn.ReLU(), nn.Dropout(dropout), nn.Conv2d(160, UNITS, 1),
+        )  # fmt: skip
         self.trust = nn.Sequential(nn.Conv2d(128 + LANDMARKS, 32, 1), nn.ReLU(), nn.Conv2d(32, 2, 1))
-        self.closer = Closer()
-        self.closer_level = nn.BatchNorm2d(2 * LANDMARKS, affine=False)
-        self.closer_units = _head(PARTS * FEATURES + 2 * LANDMARKS, dropout)
-        nn.init.zeros_(self.closer_units[-1].weight)  # type: ignore[arg-type]
-        nn.init.zeros_(self.closer_units[-1].bias)  # type: ignore[arg-type]
         places = (torch.arange(MAP + 2 * BEYOND) - BEYOND + 0.5) / MAP
         self.register_buffer("places", places, persistent=False)
 
-    def rest(self) -> None:
-        """From now on the trunk rests, see above."""
-        self.trunk_rests = True
-        for name in _TRUNK:
-            self.get_submodule(name).requires_grad_(False)
-
-    def train(self, mode: bool = True) -> Landmarker:
-        super().train(mode)
-        if self.trunk_rests:
-            for name in _TRUNK:
-                self.get_submodule(name).eval()
-        return self
-
     def forward(self, luma_B1HW: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        with torch.no_grad() if self.trunk_rests else nullcontext():
-            rough_BL2, spread_BL, under_BLC, pooled_BC11 = self.trunk(F.avg_pool2d(luma_B1HW, 2))
-        parts_BF, correction_BL2 = self.closer(luma_B1HW, rough_BL2.detach())
-        landmarks_BL2 = rough_BL2 + correction_BL2
-        shape_BC11 = self.level(_normalised(rough_BL2.detach()).flatten(1)[:, :, None, None])
-        seen_BC11 = torch.cat([under_BLC.flatten(1)[:, :, None, None].float(), shape_BC11, pooled_BC11.float()], 1)
-        shape_BC11 = self.closer_level(_normalised(landmarks_BL2.detach()).flatten(1)[:, :, None, None])
-        closer_BC11 = torch.cat([parts_BF[:, :, None, None].float(), shape_BC11], 1)
-        units_BK = (self.units(seen_BC11) + self.closer_units(closer_BC11)).flatten(1)
-        trust_B2 = self.trust(torch.cat([pooled_BC11.float(), spread_BL.detach()[:, :, None, None]], 1)).flatten(1)
-        return landmarks_BL2, units_BK.float(), trust_B2[:, 0].float(), trust_B2[:, 1].float()
-
-    def trunk(self, luma_B1HW: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Luma [B, 1, 112, 112] → landmarks, how wide each heat map is [B, L], what the fused map holds under each
-        [B, L, 24], the coarsest map's mean [B, 128, 1, 1]."""
         fine = self.fine(self.stem(standardise(luma_B1HW)))
         middle = self.middle(fine)
         coarse = self.coarse(middle)
         blended = self.blend(_twice(self.from_coarse(coarse)) + self.from_middle(middle))
         fused = self.sharpen(_twice(blended) + self.from_fine(fine))
         heat_BLHW = torch.softmax(self.heat(fused).float().flatten(2), 2).unflatten(2, fused.shape[2:])
+        landmarks_BL2, spread_BL = self.expectation(heat_BLHW)
+        pooled_BC11 = coarse.mean((2, 3), keepdim=True)
         local_BPC = self.local(fused).flatten(2).transpose(1, 2)
         under_BLC = heat_BLHW.detach().flatten(2).to(local_BPC.dtype) @ local_BPC
-        return (*self.expectation(heat_BLHW), under_BLC, coarse.mean((2, 3), keepdim=True))
+        shape_BC11 = self.level(_normalised(landmarks_BL2.detach()).flatten(1)[:, :, None, None])
+        seen = torch.cat([under_BLC.flatten(1)[:, :, None, None].float(), shape_BC11, pooled_BC11.float()], 1)
+        units_BK = self.units(seen).flatten(1)
+        trust_B2 = self.trust(torch.cat([pooled_BC11.float(), spread_BL.detach()[:, :, None, None]], 1)).flatten(1)
+        return landmarks_BL2, units_BK.float(), trust_B2[:, 0].float(), trust_B2[:, 1].float()
 
     def expectation(self, heat_BLHW: Tensor) -> tuple[Tensor, Tensor]:
         """Mean place (x, y) and standard deviation of each heat map, in units of the crop's side."""
@@ -121,13 +86,8 @@ class Landmarker(nn.Module):
         return torch.stack([x, y], 2), (square - x * x - y * y).clamp(min=1e-8).sqrt()
 
 
-_TRUNK = (
-    "stem", "fine", "middle", "coarse", "from_coarse", "from_middle", "from_fine", "blend", "sharpen", "heat", "local",
-)  # fmt: skip
-
-
 class ServedLandmarker(nn.Module):
-    """What is exported: uint8 RGB crops [B, 224, 224, 3] → landmarks, action units, quality, frame.
+    """What is exported: uint8 RGB crops [B, 112, 112, 3] → landmarks, action units, quality, frame.
 
     Quality = (share of landmarks expected to be visible) x exp(-(expected error) / `QUALITY_SCALE`).
     Frame: the similarity transform that lays `frame_shape` (in units of the wanted square) on the landmarks with the
@@ -137,10 +97,9 @@ class ServedLandmarker(nn.Module):
 
     def __init__(self, network: Landmarker, frame_shape_L2: Tensor, weight_L: Tensor) -> None:
         super().__init__()
-        self.network = copy.deepcopy(network).eval()
-        parts = [f"closer.{part}.{head}" for part in ("eye", "nose", "mouth") for head in ("features", "offset")]
-        for name in ("units", "closer_units", "trust", *parts):
-            self.network.set_submodule(name, rowwise(self.network.get_submodule(name)))
+        self.network = copy.copy(network)
+        heads = {name: rowwise(network.get_submodule(name)) for name in ("units", "trust")}
+        self.network._modules = {**network._modules, **heads}
         weight_L1 = (weight_L / weight_L.sum()).unsqueeze(1)
         mean_2 = (frame_shape_L2 * weight_L1).sum(0)
         centred_L2 = frame_shape_L2 - mean_2
@@ -172,6 +131,30 @@ class ServedLandmarker(nn.Module):
         return torch.stack([mean_x_B + cos_B * x - sin_B * y, mean_y_B + sin_B * x + cos_B * y, side_B, roll_B], 1)
 
 
+class RowwiseConv(nn.Module):
+    """A 1x1 convolution of single cells [B, C, 1, 1] → [B, K, 1, 1] as a sum of products for each row: as a
+    convolution, once onnxruntime has laid it out anew, a row's last bits would depend on its batch."""
+
+    def __init__(self, conv: nn.Conv2d) -> None:
+        super().__init__()
+        self.weight = conv.weight.flatten(1)
+        self.bias = torch.zeros(len(self.weight)) if conv.bias is None else conv.bias
+
+    def forward(self, x_BC11: Tensor) -> Tensor:
+        return ((x_BC11.flatten(1).unsqueeze(1) * self.weight).sum(2) + self.bias)[:, :, None, None]
+
+
+def rowwise(head: nn.Module) -> nn.Sequential:
+    """A head of 1x1 convolutions, in evaluation mode, with every convolution by rows and every norm inside it."""
+    layers: list[nn.Module] = []
+    for layer in head.children():
+        if isinstance(layer, nn.BatchNorm2d):
+            layers[-1] = fuse_conv_bn_eval(layers[-1], layer)  # type: ignore[type-var]
+        elif not isinstance(layer, nn.Dropout):
+            layers.append(layer)
+    return nn.Sequential(*(RowwiseConv(layer) if isinstance(layer, nn.Conv2d) else layer for layer in layers))
+
+
 def arctangent(x: Tensor) -> Tensor:
     """Of -1 to 1, to 1e-5, by a minimax polynomial. Products and sums alone: onnxruntime's Atan gives other last bits
     at the end of a batch than in its middle."""
@@ -180,13 +163,6 @@ def arctangent(x: Tensor) -> Tensor:
     for coefficient in (0.05265332, -0.11643287, 0.19354346, -0.33262347, 0.99997726):
         result = result * square + coefficient
     return x * result
-
-
-def _head(wide: int, dropout: float) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(wide, 160, 1, bias=False),
-        nn.BatchNorm2d(160), nn.ReLU(), nn.Dropout(dropout), nn.Conv2d(160, UNITS, 1),
-    )  # fmt: skip
 
 
 def _twice(x_BCHW: Tensor) -> Tensor:

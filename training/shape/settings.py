@@ -13,7 +13,6 @@ class Shape:
         ('' = the default frame about the corpus' mean shape, see `training/shape/frame.py`).
     photos: folder of photographs whose faces `mien evaluate` draws ('' = none); its `yunet_faces.json` has their boxes.
     held_out: share of the identities on which the best epoch is chosen.
-    trunk_rests: only the closer look and the heads learn; the trunk stays as `model.init` brought it.
     cache_px: side of the cached crops; they are cut wider than the landmarker's square, so that it can move.
     jitter_centre: largest displacement of the square on each axis, as a share of its side.
     jitter_smaller, jitter_larger: the square's side is multiplied by a number between them.
@@ -32,8 +31,7 @@ class Shape:
     frames: str = ""
     photos: str = ""
     held_out: float = 0.08
-    trunk_rests: bool = False
-    cache_px: int = 320
+    cache_px: int = 160
     jitter_centre: float = 0.08
     jitter_smaller: float = 0.85
     jitter_larger: float = 1.2

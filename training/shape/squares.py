@@ -13,7 +13,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-CROP_PX = 224  # side of the landmarker's crop
 SIDE = 1.5  # the landmarker's square is so many times the geometric mean of the box's width and height
 FIVE = ((36, 42), (42, 48), (30, 31), (48, 49), (54, 55))  # of the 68: right and left eye, nose tip, mouth corners
 # Of sqrt(width x height): two eyes that stand closer are a profile's, and the line through them tells no roll.

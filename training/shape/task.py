@@ -36,8 +36,6 @@ class ShapeTask:
         self.network = Landmarker(config.model.dropout)
         if config.model.init:
             start_from(self.network, Path(config.model.init), self._example)
-        if config.shape.trunk_rests:
-            self.network.rest()
         self.network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.parallel: nn.Module = DistributedDataParallel(self.network) if world > 1 else self.network
         self.descent = Descent(self.network, config.optimizer, config.train.epochs)

@@ -104,7 +104,7 @@ def test_a_doubtful_find_stays_only_if_the_landmarker_sees_a_face() -> None:
         return {"quality": (crops.mean((1, 2, 3)) > 100).astype(np.float32)[:, None]}
 
     kept = finding.confirmed(rows, image, landmarker)
-    assert asked == [(3, 224, 224, 3)]
+    assert asked == [(3, 112, 112, 3)]
     assert (kept[:, 14] >= finding.MIN_SCORE).tolist() == [False, True, True], "a sure one needs nobody's word"
     rows[:, 14] = 0.3
     assert (finding.confirmed(rows, image, landmarker)[:, 14] < finding.MIN_SCORE).all()

@@ -33,7 +33,7 @@ else:
                 "data": {"source": "clay", "path": str(drawn.folder)},
                 "model": {"method": "shape", "dropout": 0.1},
                 "optimizer": {"kind": "adam", "lr": 0.003, "ema": 0.9, "warmup_epochs": 0.0},
-                "train": {"epochs": 2, "batch": 16, "threads": 1, "autocast": False, "face_px": 224},
+                "train": {"epochs": 2, "batch": 16, "threads": 1, "autocast": False},
                 "shape": {"test": str(drawn.folder), "held_out": 0.2},
             }
         )
