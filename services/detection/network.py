@@ -25,7 +25,7 @@ from services.inference.roles import check
 # All three were chosen on photographs that the detector was not trained on, see docs/detection.md.
 MIN_SCORE = 0.55  # where the detector alone decides
 MIN_DOUBTED_SCORE = 0.35  # where a landmarker looks too: cloth and foliage have a quality near 0
-QUALITY_WEIGHT, MIN_SUM = 0.5, 0.71  # a face counts if score + weight x quality reaches this
+QUALITY_WEIGHT, MIN_SUM = 0.5, 0.69  # a face counts if score + weight x quality reaches this
 MOST_FACES = 256  # of a picture, the surest: bounds the time and the answer's size for a picture of a crowd
 FRAMING = Framing(scale=1.11, shift_y=-0.015)  # of boxes from forehead to chin, as YuNet's, for which it was measured
 

@@ -23,7 +23,7 @@ CUT_PX = 2  # a box that ends so near to an edge beyond which the picture goes o
 BATCH = 16
 # The service's (services/detection/network.py): what a face must reach alone, and with the landmarker's quality.
 MIN_SCORE, MIN_DOUBTED_SCORE = 0.55, 0.35
-QUALITY_WEIGHT, MIN_SUM = 0.5, 0.71
+QUALITY_WEIGHT, MIN_SUM = 0.5, 0.69
 CROP_PX = 112  # of the landmarker
 
 Answers = dict[str, NDArray[np.float32]]

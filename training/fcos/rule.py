@@ -1,6 +1,6 @@
 """Which finds are faces: what numbers the rule should have, told by pictures that the detector was not trained on.
 
-    python -m training.fcos.rule training/configs/face_detector_third.toml [--model FILE]
+    python -m training.fcos.rule training/configs/face_detector_fifth.toml [--model FILE]
 
 A find counts if score + weight x quality reaches a sum (`finding.confirmed`). For each weight, the sum at which the
 faces found in the held-out photos outnumber the false finds there by most, among those at which the held-out
