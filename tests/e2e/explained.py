@@ -29,7 +29,7 @@ def sheet(url: str) -> Image.Image:
         canvas.paste(drawn, (column * TILE_PX, 0))
         lines = (
             f"{face['expression']} {face['probabilities'][face['expression']]:.2f}",
-            " ".join(f"{name} {value:.1f}" for name, value in list(face["explanation"]["action_units"].items())[:4]),
+            " ".join(f"{name} {value:.1f}" for name, value in list(face["explanation"]["action_units"].items())[:3]),
         )
         for row, line in enumerate(lines):
             middle = column * TILE_PX + TILE_PX // 2, TILE_PX + 11 + 18 * row
