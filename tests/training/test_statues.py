@@ -110,10 +110,25 @@ def test_no_head_is_on_both_sides_and_people_are_enlarged_beside_statues(
     assert len(validation.row)
     labels = np.arange(7)
     people = FaceTable(np.full((7, 48, 48), 99, np.uint8), one_hot(labels), labels)
-    split = sources.with_statues(Split(people, people), str(corpus), str(landmarker))
+    split = sources.with_statues(Split(people, people), [str(corpus)], str(landmarker))
     assert len(split.train) == 7 + len(training.row)
     assert (split.train.faces[:7] == 99).all()
     assert split.train_statues == len(training.row)
     assert split.validation is people
+    assert split.statues is not None
+    assert len(split.statues) == validation.clear.sum()
+
+
+def test_several_corpora_are_learnt_one_after_the_other(corpus: Path, landmarker: Path, tmp_path: Path) -> None:
+    other = tiny_corpus.write(tmp_path / "other", 12, 4)
+    people = FaceTable(np.zeros((7, 48, 48), np.uint8), one_hot(np.arange(7)), np.arange(7))
+    parts = [statues.read(folder, landmarker, with_units=True) for folder in (corpus, other)]
+    both = statues.joined(parts)
+    assert len(both.row) == len(parts[0].row) + len(parts[1].row)
+    assert both.table.units is not None
+    np.testing.assert_array_equal(both.table.faces[len(parts[0].row) :], parts[1].table.faces)
+    split = sources.with_statues(Split(people, people), [str(corpus), str(other)], str(landmarker), with_units=True)
+    training, validation = statues.held_out_split(both)
+    assert split.train_statues == len(training.row)
     assert split.statues is not None
     assert len(split.statues) == validation.clear.sum()

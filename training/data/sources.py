@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -34,13 +35,14 @@ def read(source: str, path: str, rows: int = 0) -> Split:
     return Split(split.train.take(np.arange(min(rows, len(split.train)))), split.validation)
 
 
-def with_statues(split: Split, corpus: str, landmarker: str, with_units: bool = False) -> Split:
-    """The same split with a rendered corpus' faces among its training rows, and its held-out heads beside validation;
-    `with_units` as `statues.read` takes it.
+def with_statues(split: Split, corpora: Sequence[str], landmarker: str, with_units: bool = False) -> Split:
+    """The same split with the faces of rendered corpora among its training rows, and their held-out heads beside
+    validation; `with_units` as `statues.read` takes it.
 
     Raises:
         FileNotFoundError: no such corpus or landmarker; says the command that makes it.
     """
-    training, validation = statues.held_out_split(statues.read(Path(corpus), Path(landmarker), with_units))
+    found = [statues.read(Path(corpus), Path(landmarker), with_units) for corpus in corpora]
+    training, validation = statues.held_out_split(statues.joined(found))
     train = statues.mixed(split.train, training.table)
     return Split(train, split.validation, validation.take(validation.clear).table, len(training.table))

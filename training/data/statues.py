@@ -9,8 +9,9 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -79,6 +80,13 @@ def read(folder: Path, landmarker: Path, with_units: bool = False) -> Statues:
     return Statues(table, corpus.intensity[rows], corpus.identity[rows], rows, clay.size_names(corpus.box[rows]))
 
 
+def joined(several: Sequence[Statues]) -> Statues:
+    """The statues of several corpora, one after the other; `row` is each one's own."""
+    parts = [(*_columns(one.table), one.intensity, one.identity, one.row, one.size) for one in several]
+    faces, targets, labels, units, *rest = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return Statues(FaceTable(faces, targets, labels, units), *rest)
+
+
 def held_out_split(statues: Statues) -> tuple[Statues, Statues]:
     """(training, validation) by identity."""
     apart = {name: held_out(name, HELD_OUT) for name in np.unique(statues.identity)}
@@ -89,16 +97,14 @@ def held_out_split(statues: Statues) -> tuple[Statues, Statues]:
 def mixed(people: FaceTable, statues: FaceTable) -> FaceTable:
     """Both in one table, people's faces enlarged to the statues' side."""
     large = np.stack([cv2.resize(face, (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_LINEAR) for face in people.faces])
-    return FaceTable(
-        np.concatenate([large.astype(np.uint8), statues.faces]),
-        np.concatenate([people.targets, statues.targets]),
-        np.concatenate([people.labels, statues.labels]),
-        None if statues.units is None else np.concatenate([_unknown(len(people)), statues.units]),
-    )
+    parts = [_columns(replace(people, faces=large.astype(np.uint8))), _columns(statues)]
+    return FaceTable(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
-def _unknown(faces: int) -> NDArray[np.float32]:
-    return np.full((faces, len(clay.ACTION_UNITS)), np.nan, np.float32)
+def _columns(table: FaceTable) -> tuple[NDArray[np.generic], ...]:
+    """Of faces whose units nobody knows, these are NaN."""
+    unknown = np.full((len(table), len(clay.ACTION_UNITS)), np.nan, np.float32)
+    return table.faces, table.targets, table.labels, unknown if table.units is None else table.units
 
 
 def _crops(corpus: clay.Corpus, rows: NDArray[np.int64], landmarker: Path) -> NDArray[np.uint8]:
