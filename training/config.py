@@ -21,10 +21,10 @@ from training.shape.settings import Shape
 @dataclass(frozen=True, slots=True)
 class Data:
     """`source`: ferplus, rafdb or folder (see `training/data/`). `path`: where it lies. `rows`: use only the first
-    so many training rows (0: all), for a quick try. `statues`: rendered corpora that are learnt beside it, one or several,
-    their faces cut with the exported `landmarker`; `statues_share`: of an epoch's faces, which then has every statue
-    once and people drawn anew (0 = everybody once). `statues_test`: a corpus of other heads; `mien evaluate` alone reads
-    it.
+    so many training rows (0: all), for a quick try. `statues`: rendered corpora, one or several, that are learnt beside
+    it, their faces cut with the exported `landmarker`; `statues_share`: of an epoch's faces, which then has each statue
+    once and people drawn anew (0 = everybody once). `statues_test`: a corpus of other heads; `mien evaluate` alone
+    reads it.
     """
 
     source: str = "ferplus"

@@ -75,8 +75,8 @@ def _from_export(network: nn.Module, path: Path, example: Callable[[], Tensor]) 
     own = {name for name, _ in network.named_parameters()}
     missing = own - taken - {f"{at}.{part}" for at, part in _norm_parameters(network, pairs)}
     if missing:
-        layers = sorted({name.rpartition(".")[0] for name in missing})
-        several = f" and {len(layers) - 3} layers more" if len(layers) > 3 else ""
+        layers = sorted({name.rpartition(".")[0] or name for name in missing})
+        several = f" and {len(layers) - 3} more" if len(layers) > 3 else ""
         LOG.warning("%s has no %s%s: these start from scratch", path, ", ".join(layers[:3]), several)
     _unfold(network, [(conv, norm) for _, conv, norm in pairs], example())
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.training.shape import tiny_corpus
 from training.data import sources, statues
-from training.data.faces import EXPRESSIONS, NO_EXPRESSION, FaceTable, Split, one_hot
+from training.data.faces import CLEAR_INTENSITY, EXPRESSIONS, NO_EXPRESSION, FaceTable, Split, one_hot
 from training.shape import align
 
 
@@ -76,7 +76,7 @@ def test_only_known_and_visible_expressions_are_learnt_and_weak_ones_are_partly_
     rows = np.arange(len(found.row))
     assert (found.table.targets[rows, found.table.labels][strong] == 1).all()
     assert (found.table.targets[:, 0][weak] > 0).all()
-    assert found.clear[shown].tolist() == (found.intensity[shown] >= statues.CLEAR_INTENSITY).tolist()
+    assert found.clear[shown].tolist() == (found.intensity[shown] >= CLEAR_INTENSITY).tolist()
 
 
 def test_faces_without_an_expression_are_there_for_their_units_and_have_no_target(

@@ -63,11 +63,12 @@ def test_a_served_model_goes_on_as_it_answered(kind: type[nn.Module], side: int,
         torch.testing.assert_close(found, wanted, rtol=0.02, atol=0.02 * float(wanted.detach().abs().max()))
 
 
-def test_what_an_export_does_not_hold_starts_from_scratch(tmp_path: Path) -> None:
+def test_what_an_export_does_not_hold_starts_from_scratch(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     giver, taker = used(ResNet18()), ARM(face_px=64)
     before = taker.fc.weight.clone()
     faces = torch.rand(4, 1, 64, 64) * 255
     start_from(taker, stored(giver, tmp_path / "model.onnx"), lambda: faces)
+    assert "has no alpha, bn, dealbino and 1 more: these start from scratch" in caplog.text
     taker.eval()
     torch.testing.assert_close(taker.backbone(faces), giver.get_submodule("backbone")(faces), rtol=1e-3, atol=1e-3)
     assert torch.equal(before, taker.fc.weight)

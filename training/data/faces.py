@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 EXPRESSIONS = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear")
 NO_EXPRESSION = -1
+CLEAR_INTENSITY = 0.55  # of a rendered face; scores count expressions from here on, and neutral faces
 
 
 @dataclass(frozen=True, slots=True)

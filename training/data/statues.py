@@ -19,13 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.clay import corpus as clay
-from training.data.faces import EXPRESSIONS, NO_EXPRESSION, FaceTable, held_out, one_hot
+from training.data.faces import CLEAR_INTENSITY, EXPRESSIONS, NO_EXPRESSION, FaceTable, held_out, one_hot
 
 LOG = logging.getLogger("mien.training")
 SIDE_PX = 112  # as served
 HELD_OUT = 0.08  # of the identities, to choose the best epoch on
 MIN_INTENSITY = 0.3  # a weaker expression is not learnt from: nobody could tell it from neutral
-CLEAR_INTENSITY = 0.55  # scores count expressions from here on, and neutral faces
 _BOX_OFF, _BOX_SIZE = 0.05, 0.08  # how far a detector's box is off, as shares of its size (standard deviations)
 
 
