@@ -18,7 +18,7 @@ from onnx import TensorProto, helper, numpy_helper
 from services.domain import EXPRESSIONS, FACE_PX, RGB
 
 Fault = Literal[
-    "slow",  # about a fifth of a second per batch
+    "slow",  # a fifth of a second per batch, a third of it on a quick machine
     "fails on white",  # a face whose first pixel is 255 red makes its whole batch fail
     "no version",
     "no model file",
