@@ -53,6 +53,11 @@ class Split:
     train_statues: int = 0
 
 
+def clearly_shown(labels: NDArray[np.int64], intensity: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Which of n rendered faces scores count, `[n]`: neutral, or their expression at `CLEAR_INTENSITY` or more."""
+    return (labels != NO_EXPRESSION) & ((labels == 0) | (intensity >= CLEAR_INTENSITY))
+
+
 def one_hot(labels: NDArray[np.int64]) -> NDArray[np.float32]:
     """`[n]` class indices → `[n, 7]` float32."""
     return np.eye(len(EXPRESSIONS), dtype=np.float32)[labels]

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.clay import corpus as clay
-from training.data.faces import CLEAR_INTENSITY, EXPRESSIONS, NO_EXPRESSION, FaceTable, held_out, one_hot
+from training.data.faces import EXPRESSIONS, NO_EXPRESSION, FaceTable, clearly_shown, held_out, one_hot
 
 LOG = logging.getLogger("mien.training")
 SIDE_PX = 112  # as served
@@ -47,9 +47,7 @@ class Statues:
 
     @property
     def clear(self) -> NDArray[np.bool_]:
-        """Which rows are neutral, or show their expression at `CLEAR_INTENSITY` or more."""
-        shown = self.table.labels != NO_EXPRESSION
-        return shown & ((self.table.labels == 0) | (self.intensity >= CLEAR_INTENSITY))
+        return clearly_shown(self.table.labels, self.intensity)
 
 
 def read(folder: Path, landmarker: Path, with_units: bool = False) -> Statues:

@@ -23,7 +23,7 @@ from torch import nn
 from training import metrics
 from training.clay import corpus as clay
 from training.config import load
-from training.data.faces import CLEAR_INTENSITY, EXPRESSIONS, NO_EXPRESSION
+from training.data.faces import EXPRESSIONS, NO_EXPRESSION, clearly_shown
 from training.shape import scores
 from training.shape.crops import usable
 
@@ -85,10 +85,10 @@ def readable(train: clay.Corpus, test: clay.Corpus, error: float, epochs: int = 
 
 
 def clear(corpus: clay.Corpus, rows: NDArray[np.intp]) -> NDArray[np.int64]:
-    """The number of the expression that each row shows, `[n]`; `NO_EXPRESSION` if none, or at less than .55."""
+    """The number of the expression that each row shows, `[n]`; `NO_EXPRESSION` if none, or not clearly."""
     numbers = {name: number for number, name in enumerate(EXPRESSIONS)}
     labels = np.array([numbers.get(name, NO_EXPRESSION) for name in corpus.expression[rows]], np.int64)
-    return np.where((labels > 0) & (corpus.intensity[rows] < CLEAR_INTENSITY), NO_EXPRESSION, labels)
+    return np.where(clearly_shown(labels, corpus.intensity[rows]), labels, NO_EXPRESSION)
 
 
 def shapes(corpus: clay.Corpus, rows: NDArray[np.intp], error: float, random: np.random.Generator) -> F32:
