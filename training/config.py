@@ -22,9 +22,9 @@ from training.shape.settings import Shape
 class Data:
     """`source`: ferplus, rafdb or folder (see `training/data/`). `path`: where it lies. `rows`: use only the first
     so many training rows (0: all), for a quick try. `statues`: rendered corpora, one or several, that are learnt beside
-    it, their faces cut with the exported `landmarker`; `statues_share`: of an epoch's faces, which then has each statue
-    once and people drawn anew (0 = everybody once). `statues_test`: a corpus of other heads; `mien evaluate` alone
-    reads it.
+    it, their faces cut with the exported `landmarker`; `statues_share`: of an epoch's faces, which then has all of the
+    one kind and as many of the other, drawn anew, as that takes (0 = everybody once). `statues_test`: a corpus of other
+    heads; `mien evaluate` alone reads it.
     """
 
     source: str = "ferplus"

@@ -100,7 +100,8 @@ def run(config: Config, build: Callable[[Process], Task], folder: Path, stop_aft
 
     started = saved = time.monotonic()
     with _progress(first) as progress:
-        bar = progress.add_task(config.name, total=config.train.epochs * task.steps_per_epoch, text="")
+        total = config.train.epochs * task.steps_per_epoch
+        bar = progress.add_task(config.name, total=total, text="")
         while epoch < config.train.epochs:
             # A run that stopped after an epoch's last step comes here only to validate: no step, no rate.
             epoch_started, first_step, rate = time.monotonic(), step, 0.0
@@ -119,6 +120,8 @@ def run(config: Config, build: Callable[[Process], Task], folder: Path, stop_aft
                 if over or now - saved > config.train.checkpoint_every_s:
                     save()
                     saved = now
+                    if first and not progress.console.is_terminal:  # a file shows no bar
+                        progress.console.print(f"step {done:,} of {total:,}  {text}", soft_wrap=True)
                 if over:
                     return best
             scores = task.validate() if first else {}
@@ -129,7 +132,7 @@ def run(config: Config, build: Callable[[Process], Task], folder: Path, stop_aft
                 with (folder / "metrics.jsonl").open("a") as log:
                     log.write(json.dumps(line) + "\n")
                 shown = (f"{k} {v:.4f}" if isinstance(v, float) else f"{k} {v}" for k, v in line.items())
-                progress.console.print("  ".join(shown))
+                progress.console.print("  ".join(shown), soft_wrap=True)
                 if scores["score"] > best.get("score", -1.0):
                     best = {"epoch": float(epoch), **scores}
                     checkpoint.save(folder / "best.pt", {"weights": task.weights(), "scores": best})

@@ -42,6 +42,18 @@ def uninterrupted(small: None, tmp_path: Path) -> Path:
     return tmp_path / "uninterrupted"
 
 
+def test_a_run_that_writes_into_a_file_says_at_every_checkpoint_how_far_it_is(
+    small: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train(tmp_path / "run", train={"checkpoint_every_s": 0.0})
+    lines = capsys.readouterr().out.splitlines()
+    steps = [line for line in lines if line.startswith("step ")]
+    assert steps[0].startswith("step 1 of ")
+    assert "images/s" in steps[0]
+    assert "cross_entropy" in steps[0]
+    assert sum(line.startswith("epoch ") for line in lines) == len(runs.epochs(tmp_path / "run"))
+
+
 def test_a_run_killed_in_mid_epoch_ends_with_the_very_same_weights(uninterrupted: Path, tmp_path: Path) -> None:
     killed = tmp_path / "killed"
     command = [sys.executable, str(SCRIPT), str(killed), "0.3"]

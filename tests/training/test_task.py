@@ -10,7 +10,7 @@ import torch
 
 from tests.training.tiny_run import build, config, patterned
 from training import loop
-from training.arm.task import Batch, ClassificationTask, predict
+from training.arm.task import Batch, ClassificationTask, drawn, predict
 from training.data.faces import NO_EXPRESSION, FaceTable, Split
 
 ALONE = loop.Process(0, 1, torch.device("cpu"))
@@ -85,6 +85,23 @@ def test_every_statue_comes_once_an_epoch_with_people_drawn_anew(small: None) ->
         assert sorted(rows[rows >= 30].tolist()) == list(range(30, 40))
         assert len(set(rows.tolist())) == 20
     assert set(epochs[0][epochs[0] < 30].tolist()) != set(epochs[1][epochs[1] < 30].tolist())
+
+
+def test_of_too_many_statues_as_many_are_drawn_anew_as_the_share_takes(small: None) -> None:
+    table = patterned(60)
+    split = Split(table, table, None, train_statues=48)
+    task = ClassificationTask(config(data={"statues_share": 0.4}, train={"batch": 4}), split, ALONE.device)
+    assert task.steps_per_epoch == 5
+    epochs = [np.concatenate([task._rows(epoch, step) for step in range(5)]) for epoch in (0, 1)]
+    for rows in epochs:
+        assert sorted(rows[rows < 12].tolist()) == list(range(12))
+        assert len(set(rows.tolist())) == 20
+    assert set(epochs[0][epochs[0] >= 12].tolist()) != set(epochs[1][epochs[1] >= 12].tolist())
+
+
+def test_without_a_share_everybody_comes_once(small: None) -> None:
+    assert drawn(30, 10, 0.0) == (30, 10)
+    assert drawn(30, 0, 0.5) == (30, 0)
 
 
 def test_it_learns_what_can_be_learnt(small: None) -> None:

@@ -64,11 +64,8 @@ class ClassificationTask:
         self.alpha = torch.tensor(config.loss.alpha, device=device)
         self.images_per_step = config.train.batch
         self.people = len(split.train) - split.train_statues
-        self.people_drawn = self.people
-        if config.data.statues_share and split.train_statues:
-            share = config.data.statues_share
-            self.people_drawn = min(self.people, round(split.train_statues * (1 - share) / share))
-        self.steps_per_epoch = (self.people_drawn + split.train_statues) // config.train.batch
+        self.drawn = drawn(self.people, split.train_statues, config.data.statues_share)
+        self.steps_per_epoch = sum(self.drawn) // config.train.batch
         if self.steps_per_epoch == 0:
             raise ValueError(f"{len(split.train)} training faces do not fill one batch of {config.train.batch}")
 
@@ -130,11 +127,9 @@ class ClassificationTask:
 
     def _rows(self, epoch: int, step: int) -> NDArray[np.intp]:
         random = np.random.default_rng((self.config.train.seed, epoch))
-        if self.people_drawn < self.people:
-            rows = np.arange(self.people, len(self.split.train))
-            order = random.permutation(np.concatenate([random.permutation(self.people)[: self.people_drawn], rows]))
-        else:
-            order = random.permutation(len(self.split.train))
+        people, statues = self.drawn
+        chosen = [random.permutation(self.people)[:people], random.permutation(self.split.train_statues)[:statues]]
+        order = random.permutation(np.concatenate([chosen[0], self.people + chosen[1]]))
         batch = self.config.train.batch
         return order[step * batch : (step + 1) * batch][self.rank :: self.world]
 
@@ -176,6 +171,14 @@ class ClassificationTask:
         self._backward(batch)
         with torch.no_grad():
             torch._foreach_copy_(parameters, before)  # adding and subtracting a move would not be exact
+
+
+def drawn(people: int, statues: int, share: float) -> tuple[int, int]:
+    """How many people and statues an epoch has, so that `share` of them are statues: all of the one kind, and of the
+    other as many as that takes. Everybody, if there are no statues or `share` is 0."""
+    if not share or not statues:
+        return people, statues
+    return min(people, round(statues * (1 - share) / share)), min(statues, round(people * share / (1 - share)))
 
 
 def as_luma(faces: NDArray[np.uint8], device: torch.device) -> Tensor:
