@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -166,3 +167,17 @@ def test_prediction_keeps_the_order(task: ClassificationTask) -> None:
     together = predict(task.network, table, 32, torch.device("cpu"))
     alone = predict(task.network, table.take(np.array([4])), 32, torch.device("cpu"))
     assert np.allclose(together[4], alone[0], atol=1e-6)
+
+
+def test_a_mirrored_face_is_answered_and_validated_as_the_face_is(task: ClassificationTask) -> None:
+    table = patterned(40)
+    turned = replace(table, faces=np.ascontiguousarray(table.faces[:, :, ::-1]))
+    cpu = torch.device("cpu")
+    one, other = (predict(task.network, faces, 32, cpu, mirrored=True) for faces in (table, turned))
+    assert np.allclose(one, other, atol=1e-6)
+    plain, other = (predict(task.network, faces, 32, cpu) for faces in (table, turned))
+    assert not np.allclose(plain, other, atol=1e-6)
+    task.split = replace(task.split, validation=table)
+    before = task.validate()
+    task.split = replace(task.split, validation=turned)
+    assert task.validate() == pytest.approx(before)

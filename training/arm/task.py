@@ -92,7 +92,8 @@ class ClassificationTask:
         return terms
 
     def validate(self) -> dict[str, float]:
-        """`score` is the accuracy; with statues, the mean of it and the statues' macro recall."""
+        """`score` is the accuracy; with statues, the mean of it and the statues' macro recall. With the mirror image,
+        as it will be served: an epoch that gains from it must not lose to one that does not."""
         scores = self._scores(self.split.validation)
         score = scores["accuracy"]
         if self.split.statues is not None:
@@ -102,7 +103,7 @@ class ClassificationTask:
         return {"score": score, **scores}
 
     def _scores(self, table: FaceTable) -> dict[str, float]:
-        probabilities = predict(self.descent.best(), table, self.config.train.face_px, self.device)
+        probabilities = predict(self.descent.best(), table, self.config.train.face_px, self.device, mirrored=True)
         scores = metrics.class_scores(metrics.confusion(table.labels, probabilities.argmax(1), probabilities.shape[1]))
         return {
             "accuracy": float((probabilities.argmax(1) == table.labels).mean()),
@@ -187,11 +188,16 @@ def as_luma(faces: NDArray[np.uint8], device: torch.device) -> Tensor:
 
 
 @torch.inference_mode()
-def predict(network: nn.Module, table: FaceTable, face_px: int, device: torch.device) -> NDArray[np.float32]:
-    """Probabilities `[n, 7]` of every face, in order, in float32 and evaluation mode."""
+def predict(
+    network: nn.Module, table: FaceTable, face_px: int, device: torch.device, mirrored: bool = False
+) -> NDArray[np.float32]:
+    """Probabilities `[n, 7]` of every face, in order, in float32 and evaluation mode; `mirrored`: from the mean of the
+    logits of the face and its mirror image."""
     network.eval()
     parts = []
     for start in range(0, len(table), 128):
         faces = resize(as_luma(table.faces[start : start + 128], device), face_px)
-        parts.append(torch.softmax(network(faces.contiguous(memory_format=torch.channels_last)).float(), 1).cpu())
+        views = [faces, faces.flip(3)] if mirrored else [faces]
+        logits = torch.stack([network(view.contiguous(memory_format=torch.channels_last)).float() for view in views])
+        parts.append(torch.softmax(logits.mean(0), 1).cpu())
     return torch.cat(parts).numpy()
