@@ -137,7 +137,7 @@ def test_two_processes_train_one_network(tmp_path: Path) -> None:
     done = subprocess.run(
         [*command, str(SCRIPT), str(tmp_path)], env=HERE, capture_output=True, text=True, timeout=400, check=False
     )
-    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.returncode == 0, done.stderr  # all of it: why a process ended stands before torchrun's own end
     first, second = (json.loads((tmp_path / f"process_{rank}.json").read_text()) for rank in (0, 1))
     assert first == second, "same weights, and the same best epoch told"
     lines = runs.epochs(tmp_path)

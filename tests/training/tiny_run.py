@@ -22,12 +22,13 @@ from training.data.faces import FaceTable, Split, one_hot
 
 
 class SmallBackbone(nn.Module):
-    """Stands for ResNet-18: luma [B, 1, H, W] → [B, 512, H/32, W/32] in five convolutions, whatever width is asked."""
+    """Stands for ResNet-18: luma [B, 1, H, W] → [B, 512, H/32, W/32] in five convolutions, whatever width is asked;
+    none has fewer channels than torch's kernels for channels last bear (`training/arm/task.py`)."""
 
     def __init__(self, width: int = 64, stride: int = 32) -> None:
         super().__init__()
         layers: list[nn.Module] = []
-        for before, after in ((1, 4), (4, 8), (8, 8), (8, 16), (16, 512)):
+        for before, after in ((1, 8), (8, 8), (8, 8), (8, 16), (16, 512)):
             layers += [nn.Conv2d(before, after, 3, 2, 1, bias=False), nn.BatchNorm2d(after), nn.ReLU()]
         self.layers = nn.Sequential(*layers)
 
