@@ -43,6 +43,15 @@ def test_training_tracks_the_shared_mean(arm: networks.ARM) -> None:
     assert torch.allclose(arm.shared_mean, before.lerp(batch_mean, arm.momentum), atol=1e-6)
 
 
+def test_the_dense_form_of_the_amending_convolution_is_the_published_one(arm: networks.ARM) -> None:
+    arm.eval()
+    features = arm.backbone(luma(3))
+    maps = arm.arrange(features)
+    published = arm.bn(arm.dealbino(maps.flatten(0, 1)[:, None]).unflatten(0, maps.shape[:2])[:, :, 0])
+    assert published.shape == (3, 2, 5, 5)
+    assert torch.allclose(arm.amended(features), published, atol=1e-5)
+
+
 def test_an_answer_does_not_depend_on_the_strangers_beside_it(arm: networks.ARM) -> None:
     arm.eval()
     rows = luma(5)
