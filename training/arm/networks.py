@@ -138,7 +138,7 @@ class ARM(nn.Module):
         batch, channels, height, width = maps_B2HW.shape
         maps = maps_B2HW.reshape(batch * channels, 1, height, width)
         # The kernel is as wide as 4 strides: with a stride's square laid out as channels, the same sums are a dense 4x4
-        # convolution: the sparse one's gradient was a third of a training step in bf16 on a CPU.
+        # convolution: the sparse one's gradient was over a quarter of a training step in bf16 on a CPU.
         stride = self.dealbino.stride[0]
         amended = F.conv2d(F.pixel_unshuffle(maps, stride), F.pixel_unshuffle(self.dealbino.weight, stride))
         return self.bn(amended.reshape(batch, channels, *amended.shape[2:]))
