@@ -138,7 +138,7 @@ class ARM(nn.Module):
         batch, channels, height, width = maps_B2HW.shape
         maps = maps_B2HW.reshape(batch * channels, 1, height, width)
         # The kernel is as wide as 4 strides: with a stride's square laid out as channels, the same sums are a dense 4x4
-        # convolution: the sparse one's gradient was over a quarter of a training step in bf16 on a CPU.
+        # convolution. The sparse one's gradient was over a quarter of a training step in bf16 on a CPU.
         stride = self.dealbino.stride[0]
         amended = F.conv2d(F.pixel_unshuffle(maps, stride), F.pixel_unshuffle(self.dealbino.weight, stride))
         return self.bn(amended.reshape(batch, channels, *amended.shape[2:]))
@@ -169,7 +169,7 @@ class FoldedARM(nn.Module):
     def __init__(self, arm: ARM) -> None:
         super().__init__()
         self.backbone = arm.backbone
-        head = _Head(arm).eval()
+        head = arm.eval().head
         with torch.no_grad():
             features = torch.zeros_like(arm.backbone(torch.zeros(1, 1, arm.face_px, arm.face_px)))
             bias, width = head(features), features.numel()
@@ -181,17 +181,6 @@ class FoldedARM(nn.Module):
 
     def forward(self, luma_B1HW: Tensor) -> Tensor:
         return self.fc(self.backbone(luma_B1HW).flatten(1))
-
-
-class _Head(nn.Module):
-    def __init__(self, arm: ARM) -> None:
-        super().__init__()
-        self.arm = arm
-        self.arm.eval()
-
-    def forward(self, features_BCHW: Tensor) -> Tensor:
-        maps = self.arm.amended(features_BCHW)
-        return self.arm.fc((maps.mean(1) + self.arm.alpha * self.arm.shared_mean).flatten(1))
 
 
 class CellwiseLinear(nn.Module):
