@@ -173,8 +173,8 @@ class FoldedARM(nn.Module):
         with torch.no_grad():
             features = torch.zeros_like(arm.backbone(torch.zeros(1, 1, arm.face_px, arm.face_px)))
             bias, width = head(features), features.numel()
-            unit = torch.eye(width).reshape(width, *features.shape[1:])
-            weight = torch.cat([head(part) for part in unit.split(1024)]) - bias
+            units = (F.one_hot(rows, width).float() for rows in torch.arange(width).split(1024))
+            weight = torch.cat([head(unit.reshape(-1, *features.shape[1:])) for unit in units]) - bias
         self.fc = nn.Linear(width, bias.shape[1])
         self.fc.weight.data = weight.T.contiguous()
         self.fc.bias.data = bias[0]
