@@ -173,8 +173,9 @@ class FoldedARM(nn.Module):
         with torch.no_grad():
             features = torch.zeros_like(arm.backbone(torch.zeros(1, 1, arm.face_px, arm.face_px)))
             bias, width = head(features), features.numel()
-            units = (F.one_hot(rows, width).float() for rows in torch.arange(width).split(1024))
-            weight = torch.cat([head(unit.reshape(-1, *features.shape[1:])) for unit in units]) - bias
+            # in parts: at stride 16 all unit vectors together are 2.5 GB
+            parts = (F.one_hot(rows, width).float() for rows in torch.arange(width).split(1024))
+            weight = torch.cat([head(part.reshape(-1, *features.shape[1:])) for part in parts]) - bias
         self.fc = nn.Linear(width, bias.shape[1])
         self.fc.weight.data = weight.T.contiguous()
         self.fc.bias.data = bias[0]
