@@ -27,7 +27,7 @@ from training import calibration, gate, quantise
 from training.arm import networks
 from training.card import write_card
 from training.data.faces import FaceTable, Split
-from training.evaluate import Probabilities, evaluate, of_file, of_network, predict
+from training.evaluate import Probabilities, as_served, evaluate, of_file, of_network, predict
 from training.runs import open_run
 
 ACCURACY_LOSS = 0.005  # a smaller form may lose this much of validation accuracy
@@ -75,7 +75,8 @@ def export(
         if not close_enough(best, half_answers, split.validation):
             raise gate.GateError("the 16-bit form loses more than half a point of accuracy")
         if int8:
-            quantise.to_int8(exact, small, quantise.stratified(split.train), side_px)
+            calibrating = quantise.stratified(split.train).faces
+            quantise.to_int8(exact, small, as_served(calibrating, side_px))
             gate.admit(small, contract, None, sane, GATE_UNITS)
             quantised = predict(of_file(small), split.validation, side_px)
             if close_enough(best, quantised, split.validation):

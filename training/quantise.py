@@ -1,7 +1,7 @@
-"""Smaller and faster forms of an exported classifier: 8-bit integers for CPUs, 16-bit floats for GPUs.
+"""Smaller and faster forms of an exported classifier or landmarker: 8-bit integers for CPUs, 16-bit floats for GPUs.
 
 Only the trunk, from the first convolution to the last, is converted: luma, the standardisation of the face, the last
-layer and the softmax are a thousandth of the work and stay float32.
+layer and the softmax are a thousandth of the work and stay float32. The landmarker's trunk ends before its heat maps.
 
 int8 is static: scales are found once, on training faces, so that an answer depends on nothing but its own row. Weights
 are signed, per output channel, in 7 bits (`reduce_range`), activations unsigned in 8. Processors without VNNI add two
@@ -24,7 +24,6 @@ from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, Q
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from training.data.faces import FaceTable
-from training.evaluate import as_served
 
 CALIBRATION_FACES = 504
 
@@ -38,18 +37,19 @@ def stratified(table: FaceTable, count: int = CALIBRATION_FACES, seed: int = 0) 
     return table.take(np.sort(np.concatenate(chosen)))
 
 
-def to_int8(source: Path, target: Path, faces: FaceTable, side_px: int = 112) -> None:
-    """Write the 8-bit form of the float32 file `source`, calibrated (min-max) on `faces`."""
+def to_int8(source: Path, target: Path, faces: NDArray[np.uint8], before: str = "") -> None:
+    """Write the 8-bit form of the float32 file `source`, calibrated (min-max) on `faces` `[n, side, side, 3]`, as they
+    are served. `before`: the weights of the first convolution that is not of the trunk ('' = it has all)."""
     with tempfile.TemporaryDirectory() as folder:
         prepared = Path(folder) / "prepared.onnx"
         with _quiet():
             quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
             graph = onnx.load(prepared).graph
-            trunk = [node.name for node in _trunk(graph)]
+            trunk = [node.name for node in (_before(graph, before) if before else _trunk(graph))]
             quantize_static(
                 str(prepared),
                 str(target),
-                _Faces(as_served(faces.faces, side_px), graph.input[0].name),
+                _Faces(faces, graph.input[0].name),
                 quant_format=QuantFormat.QDQ,
                 per_channel=True,
                 reduce_range=True,
@@ -105,6 +105,19 @@ def _trunk(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
     kinds = [node.op_type for node in graph.node]
     last = max(at for at, kind in enumerate(kinds) if kind in {"Conv", "Relu"})
     return list(graph.node[kinds.index("Conv") : last + 1])
+
+
+def _before(graph: onnx.GraphProto, weights: str) -> list[onnx.NodeProto]:
+    """The nodes between the first convolution and the one with these weights: what its input was made of."""
+    made = {name: node for node in graph.node for name in node.output}
+    end = next(node for node in graph.node if weights in node.input)
+    wanted, waiting = set(), [end.input[0]]
+    while waiting:
+        node = made.get(waiting.pop())
+        if node is not None and node.output[0] not in wanted:
+            wanted.add(node.output[0])
+            waiting += node.input
+    return [node for node in _trunk(graph) if node.output[0] in wanted]
 
 
 def _cast(source: str, target: str, kind: int) -> onnx.NodeProto:

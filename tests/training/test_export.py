@@ -16,7 +16,7 @@ from training import checkpoint, export, gate, quantise
 from training.arm import networks
 from training.config import as_dict
 from training.data.faces import Split
-from training.evaluate import of_file, predict
+from training.evaluate import as_served, of_file, predict
 
 ROLE = "expression_classifier"
 
@@ -117,7 +117,7 @@ def test_8_bits_stay_close_and_depend_on_no_other_row(
     exported: Path, contract: gate.Contract, tmp_path: Path, split: Split
 ) -> None:
     small = tmp_path / "int8.onnx"
-    quantise.to_int8(exported, small, split.train)
+    quantise.to_int8(exported, small, as_served(split.train.faces, 112))
     gate.admit(small, contract, None, export.sane, export.GATE_UNITS)
     exact, quantised = (predict(of_file(path), split.validation) for path in (exported, small))
     assert np.abs(exact - quantised).mean() < 0.03

@@ -44,16 +44,17 @@ class Backbone(nn.Module):
 
     Each face is first brought to zero mean and unit deviation of its own luma, so that light and
     contrast cancel and no other row of the batch plays a part. For small faces and quick tries it can be narrower
-    (8 `width` features instead of 512) and of `stride` 16, which leaves out the stem's pooling.
+    (8 `width` features instead of 512) and of `stride` 16, which leaves out the stem's pooling. `depth`: only so many
+    of its four stages.
     """
 
-    def __init__(self, width: int = 64, stride: int = 32) -> None:
+    def __init__(self, width: int = 64, stride: int = 32, depth: int = 4) -> None:
         super().__init__()
         pool = [nn.MaxPool2d(3, 2, 1)] if stride == 32 else []
         self.stem = nn.Sequential(nn.Conv2d(1, width, 7, 2, 3, bias=False), nn.BatchNorm2d(width), nn.ReLU(), *pool)
         stages: list[nn.Module] = []
         in_channels = width
-        for out_channels, step in ((width, 1), (2 * width, 2), (4 * width, 2), (8 * width, 2)):
+        for out_channels, step in ((width, 1), (2 * width, 2), (4 * width, 2), (8 * width, 2))[:depth]:
             stages += [BasicBlock(in_channels, out_channels, step), BasicBlock(out_channels, out_channels, 1)]
             in_channels = out_channels
         self.stages = nn.Sequential(*stages)

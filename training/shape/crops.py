@@ -39,6 +39,7 @@ class Crops:
         visible: `[n, 68] bool`.
         units: `[n, 17] float32` in [0, 1]; NaN where unknown.
         roll_deg: `[n] float32`, how far the nominal square is turned from the picture.
+        scene: `[n] int64`; heads of one number differ in their expression only.
     """
 
     faces: NDArray[np.uint8]
@@ -46,6 +47,7 @@ class Crops:
     visible: NDArray[np.bool_]
     units: NDArray[np.float32]
     roll_deg: NDArray[np.float32]
+    scene: NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.faces)
@@ -54,12 +56,13 @@ class Crops:
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Truth of a batch on its device: landmarks [B, 68, 2] in units of the crop's side, which of them can be seen
-    [B, 68] (0 or 1), units [B, 17] (NaN: unknown); the crops are luma [B, 1, side, side] in [0, 255]."""
+    [B, 68] (0 or 1), units [B, 17] (NaN: unknown), scenes [B]; the crops are luma [B, 1, side, side] in [0, 255]."""
 
     luma: Tensor
     landmarks: Tensor
     visible: Tensor
     units: Tensor
+    scene: Tensor
 
 
 def usable(corpus: Corpus) -> NDArray[np.intp]:
@@ -95,6 +98,7 @@ def load(corpus: Corpus, rows: Sequence[int] | NDArray[np.intp], side_px: int, s
         corpus.visible[rows],
         corpus.action_units[rows],
         np.empty(len(rows), np.float32),
+        corpus.scene[rows],
     )
 
     def one(at: int) -> None:
@@ -108,6 +112,17 @@ def load(corpus: Corpus, rows: Sequence[int] | NDArray[np.intp], side_px: int, s
         for _ in track(pool.map(one, range(len(rows))), "heads into memory", len(rows), disable=not shown):
             pass
     return crops
+
+
+def joined(several: Sequence[Crops]) -> Crops:
+    """The heads of several corpora, one after the other; no scene of one has the number of another's."""
+    first, scenes = 0, []
+    for one in several:
+        scenes.append(one.scene + first)
+        first = int(scenes[-1].max(initial=first)) + 1
+    names = ("faces", "landmarks", "visible", "units", "roll_deg")
+    columns = [np.concatenate([getattr(one, name) for one in several]) for name in names]
+    return Crops(*columns, scene=np.concatenate(scenes))
 
 
 def moves(crops: Crops, rows: NDArray[np.intp], how: Shape, turned: Augmentation, generator: torch.Generator) -> Tensor:
@@ -158,4 +173,5 @@ def take(crops: Crops, rows: NDArray[np.intp], map_B23: Tensor, side_px: int, de
     visible = torch.where(mirrored[:, None], visible[:, order], visible)
     visible = visible & ((points >= 0) & (points <= 1)).all(2)
     units = torch.from_numpy(crops.units[rows])
-    return Batch(luma_B1HW, points.to(device), visible.float().to(device), units.to(device))
+    scene = torch.from_numpy(crops.scene[rows]).to(device)
+    return Batch(luma_B1HW, points.to(device), visible.float().to(device), units.to(device), scene)

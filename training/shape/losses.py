@@ -38,6 +38,21 @@ def unit_entropy(logits_BK: Tensor, true_BK: Tensor, weight_K: Tensor) -> Tensor
     return (entropy_BK * weight_K * known).sum() / known.sum().clamp(min=1)
 
 
+def contrast(found_BK: Tensor, true_BK: Tensor, scene_B: Tensor, weight_K: Tensor) -> Tensor:
+    """Squared error of the units between pictures of one scene: of found and true units alike, a scene's mean is taken
+    off. Pictures of a scene differ in their expression only, so what is a head's own shape, which tells nothing of its
+    expression but is most of what a single picture leaves open, cancels; NaN is unknown.
+    """
+    known_B = torch.isfinite(true_BK).all(1)
+    if not known_B.any():
+        return found_BK.sum() * 0
+    error_BK = (found_BK - true_BK)[known_B]
+    _, scene_B = torch.unique(scene_B[known_B], return_inverse=True)
+    count_S = torch.bincount(scene_B).to(error_BK.dtype)
+    mean_SK = error_BK.new_zeros(len(count_S), error_BK.shape[1]).index_add(0, scene_B, error_BK) / count_S[:, None]
+    return ((error_BK - mean_SK[scene_B]).square() * weight_K).mean()
+
+
 def unit_weights(units_NK: Tensor) -> Tensor:
     """[K], mean 1: what varies little among the training heads weighs more, by the root of its variance, at most
     threefold."""

@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from training.arm.networks import FACE_PX, LUMA_WEIGHTS, BasicBlock, standardise
+from training.arm.networks import FACE_PX, LUMA_WEIGHTS, Backbone, standardise
+from training.clay.corpus import MIRROR
 
 LANDMARKS, UNITS = 68, 17
 MAP = FACE_PX // 4  # cells of the finest map along a side
@@ -29,44 +30,48 @@ QUALITY_SCALE = 0.05  # the expected error, in units of the crop's side, at whic
 
 class Landmarker(nn.Module):
     """Luma [B, 1, 112, 112] → landmarks [B, L, 2] (x, y) in units of the crop's side, logits of the units [B, K],
-    logit of the share of landmarks that can be seen [B], log of their expected mean error in the crop's sides [B].
+    logit of the share of landmarks that can be seen [B], log of their expected mean error in the crop's sides [B], and
+    the units' contrast [B, K], which training alone has.
 
+    The trunk is the classifiers' without its last stage, so that it can begin as one that reads expressions.
     Landmarks: heat maps [B, L, 32, 32] at a quarter of the resolution; each landmark is the expectation of its map.
     Action units: what the fused map holds under each landmark's heat, the shape itself (moved to its centre, scaled to
     unit size), and the coarsest map's mean. Neither changes the landmarks: their gradient stops at maps and shape.
+    Contrast: the units again, but for a constant of each head, camera and light; see `losses.contrast`.
     Uncertainty: the coarsest map's mean and how wide each heat map is.
     """
 
     def __init__(self, dropout: float = 0.0) -> None:
         super().__init__()
-        self.stem = nn.Sequential(nn.Conv2d(1, 24, 3, 2, 1, bias=False), nn.BatchNorm2d(24), nn.ReLU())
-        self.fine = BasicBlock(24, 40, 2)
-        self.middle = nn.Sequential(BasicBlock(40, 80, 2), BasicBlock(80, 80, 1))
-        self.coarse = nn.Sequential(BasicBlock(80, 128, 2), BasicBlock(128, 128, 1))
-        self.from_coarse = nn.Conv2d(128, 64, 1)
-        self.from_middle = nn.Conv2d(80, 64, 1)
-        self.from_fine = nn.Conv2d(40, 64, 1)
+        self.backbone = Backbone(depth=3)
+        self.from_coarse = nn.Conv2d(256, 64, 1)
+        self.from_middle = nn.Conv2d(128, 64, 1)
+        self.from_fine = nn.Conv2d(64, 64, 1)
+        self.from_finest = nn.Conv2d(64, 64, 2, 2)  # what the stem saw at half the resolution: lids are a few pixels
         self.blend = nn.Sequential(nn.Conv2d(64, 64, 3, 1, 1, bias=False), nn.BatchNorm2d(64), nn.ReLU())
-        self.sharpen = nn.Sequential(
-            nn.Conv2d(64, 64, 3, 1, 1 + BEYOND, groups=64, bias=False), nn.BatchNorm2d(64), nn.ReLU()
-        )
+        self.sharpen = nn.Sequential(nn.Conv2d(64, 64, 3, 1, 1, bias=False), nn.BatchNorm2d(64), nn.ReLU())
         self.heat = nn.Conv2d(64, LANDMARKS, 1)
-        self.local = nn.Sequential(nn.Conv2d(64, 24, 1, bias=False), nn.BatchNorm2d(24), nn.ReLU())
+        self.local = nn.Sequential(nn.Conv2d(64, 32, 1, bias=False), nn.BatchNorm2d(32), nn.ReLU())
         self.level = nn.BatchNorm2d(2 * LANDMARKS, affine=False)
-        self.units = nn.Sequential(
-            nn.Conv2d(24 * LANDMARKS + 2 * LANDMARKS + 128, 160, 1, bias=False),
-            nn.BatchNorm2d(160), nn.ReLU(), nn.Dropout(dropout), nn.Conv2d(160, UNITS, 1),
+        self.reading = nn.Sequential(
+            nn.Conv2d(32 * LANDMARKS + 2 * LANDMARKS + 256, 256, 1, bias=False),
+            nn.BatchNorm2d(256), nn.ReLU(), nn.Dropout(dropout),
         )  # fmt: skip
-        self.trust = nn.Sequential(nn.Conv2d(128 + LANDMARKS, 32, 1), nn.ReLU(), nn.Conv2d(32, 2, 1))
+        self.units = nn.Sequential(nn.Conv2d(256, UNITS, 1))
+        self.contrast = nn.Sequential(nn.Conv2d(256, UNITS, 1))
+        self.trust = nn.Sequential(nn.Conv2d(256 + LANDMARKS, 32, 1), nn.ReLU(), nn.Conv2d(32, 2, 1))
         places = (torch.arange(MAP + 2 * BEYOND) - BEYOND + 0.5) / MAP
         self.register_buffer("places", places, persistent=False)
 
-    def forward(self, luma_B1HW: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        fine = self.fine(self.stem(standardise(luma_B1HW)))
-        middle = self.middle(fine)
-        coarse = self.coarse(middle)
+    def forward(self, luma_B1HW: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        stem, stages = self.backbone.stem, self.backbone.stages
+        finest = stem[:3](standardise(luma_B1HW))
+        fine = stages[:2](stem[3](finest))
+        middle = stages[2:4](fine)
+        coarse = stages[4:](middle)
         blended = self.blend(_twice(self.from_coarse(coarse)) + self.from_middle(middle))
-        fused = self.sharpen(_twice(blended) + self.from_fine(fine))
+        seen_finely = self.from_fine(fine) + self.from_finest(finest)
+        fused = self.sharpen(F.pad(_twice(blended) + seen_finely, [BEYOND] * 4))
         heat_BLHW = torch.softmax(self.heat(fused).float().flatten(2), 2).unflatten(2, fused.shape[2:])
         landmarks_BL2, spread_BL = self.expectation(heat_BLHW)
         pooled_BC11 = coarse.mean((2, 3), keepdim=True)
@@ -74,9 +79,10 @@ class Landmarker(nn.Module):
         under_BLC = heat_BLHW.detach().flatten(2).to(local_BPC.dtype) @ local_BPC
         shape_BC11 = self.level(_normalised(landmarks_BL2.detach()).flatten(1)[:, :, None, None])
         seen = torch.cat([under_BLC.flatten(1)[:, :, None, None].float(), shape_BC11, pooled_BC11.float()], 1)
-        units_BK = self.units(seen).flatten(1)
+        read_BC11 = self.reading(seen)
+        units_BK, contrast_BK = (head(read_BC11).flatten(1).float() for head in (self.units, self.contrast))
         trust_B2 = self.trust(torch.cat([pooled_BC11.float(), spread_BL.detach()[:, :, None, None]], 1)).flatten(1)
-        return landmarks_BL2, units_BK.float(), trust_B2[:, 0].float(), trust_B2[:, 1].float()
+        return landmarks_BL2, units_BK, trust_B2[:, 0].float(), trust_B2[:, 1].float(), contrast_BK
 
     def expectation(self, heat_BLHW: Tensor) -> tuple[Tensor, Tensor]:
         """Mean place (x, y) and standard deviation of each heat map, in units of the crop's side."""
@@ -92,13 +98,14 @@ class ServedLandmarker(nn.Module):
     Quality = (share of landmarks expected to be visible) x exp(-(expected error) / `QUALITY_SCALE`).
     Frame: the similarity transform that lays `frame_shape` (in units of the wanted square) on the landmarks with the
     least weighted squared distance tells where that square lies: centre_x, centre_y, side, roll in degrees clockwise.
-    Luma is taken inside the graph, so colour plays no part.
+    Luma is taken inside the graph, so colour plays no part. The answers about the crop and about its mirror image are
+    averaged: twice the work for truer landmarks and units, and a mirrored face is read alike.
     """
 
     def __init__(self, network: Landmarker, frame_shape_L2: Tensor, weight_L: Tensor) -> None:
         super().__init__()
         self.network = copy.copy(network)
-        heads = {name: rowwise(network.get_submodule(name)) for name in ("units", "trust")}
+        heads = {name: rowwise(network.get_submodule(name)) for name in ("reading", "units", "trust")}
         self.network._modules = {**network._modules, **heads}
         weight_L1 = (weight_L / weight_L.sum()).unsqueeze(1)
         mean_2 = (frame_shape_L2 * weight_L1).sum(0)
@@ -108,10 +115,17 @@ class ServedLandmarker(nn.Module):
         self.register_buffer("weight_L1", weight_L1)
         self.register_buffer("middle_2", 0.5 - mean_2)  # the square's middle, seen from the shape's
         self.register_buffer("luma_weights", torch.tensor(LUMA_WEIGHTS))
+        self.register_buffer("mirror", torch.from_numpy(MIRROR))
+        self.register_buffer("across", torch.tensor([-1.0, 1.0]))  # x in a mirror image is 1 - x
+        self.register_buffer("origin", torch.tensor([1.0, 0.0]))
 
     def forward(self, image_BHWC: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         luma_B1HW = (image_BHWC.float() * self.luma_weights).sum(-1).unsqueeze(1)
-        landmarks_BL2, logits_BK, visible_B, error_B = self.network(luma_B1HW)
+        landmarks_NL2, logits_NK, visible_N, error_N, _ = self.network(torch.cat([luma_B1HW, luma_B1HW.flip(3)]))
+        landmarks_2BL2 = landmarks_NL2.unflatten(0, (2, -1))
+        mirrored_BL2 = landmarks_2BL2[1][:, self.mirror] * self.across + self.origin
+        landmarks_BL2 = (landmarks_2BL2[0] + mirrored_BL2) / 2
+        logits_BK, visible_B, error_B = (_halves_mean(each) for each in (logits_NK, visible_N, error_N))
         quality_B = torch.sigmoid(visible_B) * torch.exp(-torch.exp(error_B.clamp(max=2.0)) / QUALITY_SCALE)
         return landmarks_BL2, torch.sigmoid(logits_BK), quality_B.unsqueeze(1), self.frame(landmarks_BL2)
 
@@ -123,11 +137,12 @@ class ServedLandmarker(nn.Module):
         from_x_BL, from_y_BL = x_BL - mean_x_B.unsqueeze(1), y_BL - mean_y_B.unsqueeze(1)
         cos_B = (from_x_BL * along_L + from_y_BL * down_L).sum(1)
         sin_B = (from_y_BL * along_L - from_x_BL * down_L).sum(1)
-        side_B = (cos_B.square() + sin_B.square()).sqrt().clamp(min=1e-3)
+        # products, no powers: of a single row onnxruntime raises to a power in another way than of several
+        side_B = (cos_B * cos_B + sin_B * sin_B).sqrt().clamp(min=1e-3)
         x, y = self.middle_2[0], self.middle_2[1]
         # the tangents of half the angle, which needs no case distinction, and of a quarter, which stays within 1
         half_B = sin_B / (side_B + cos_B).clamp(min=1e-6)
-        roll_B = 4 * arctangent(half_B / (1 + (1 + half_B.square()).sqrt())) * (180 / torch.pi)
+        roll_B = 4 * arctangent(half_B / (1 + (1 + half_B * half_B).sqrt())) * (180 / torch.pi)
         return torch.stack([mean_x_B + cos_B * x - sin_B * y, mean_y_B + sin_B * x + cos_B * y, side_B, roll_B], 1)
 
 
@@ -163,6 +178,12 @@ def arctangent(x: Tensor) -> Tensor:
     for coefficient in (0.05265332, -0.11643287, 0.19354346, -0.33262347, 0.99997726):
         result = result * square + coefficient
     return x * result
+
+
+def _halves_mean(x_N: Tensor) -> Tensor:
+    """[2B, …], the rows and once more their mirror images → [B, …]."""
+    x_2B = x_N.unflatten(0, (2, -1))
+    return (x_2B[0] + x_2B[1]) / 2
 
 
 def _twice(x_BCHW: Tensor) -> Tensor:

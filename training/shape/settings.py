@@ -8,6 +8,7 @@ from dataclasses import dataclass
 @dataclass(frozen=True, slots=True)
 class Shape:
     """Attributes:
+    more: further rendered corpora, learnt from beside the one that `data.path` names.
     test: folder of a rendered corpus whose identities were never trained on; `mien evaluate` alone reads it.
     frames: folder of FER+ whose faces tell where the classifier's crop lies about the landmarks
         ('' = the default frame about the corpus' mean shape, see `training/shape/frame.py`).
@@ -21,12 +22,14 @@ class Shape:
     landmarks: weight of the landmarks' loss.
     width, curve: the wing loss's linear part begins at `width` (per cent of the side); `curve` is its curvature.
     action_units: weight of the action units' cross-entropy.
+    contrast: weight of the units' squared error between pictures of one scene, see `losses.contrast`.
     quality: weight of the uncertainty's and the visibility's losses.
     hidden: weight of a hidden landmark beside a visible one's 1.
     nonsense: share of the crops whose parts are shuffled: nothing of a face is left, and quality must say so.
     coarse: share of the crops that are made of as few as 28 pixels a side.
     """
 
+    more: tuple[str, ...] = ()
     test: str = ""
     frames: str = ""
     photos: str = ""
@@ -41,6 +44,7 @@ class Shape:
     width: float = 10.0
     curve: float = 2.0
     action_units: float = 8.0
+    contrast: float = 0.0
     quality: float = 0.5
     hidden: float = 0.5
     nonsense: float = 0.04

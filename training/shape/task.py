@@ -40,14 +40,14 @@ class ShapeTask:
         self.parallel: nn.Module = DistributedDataParallel(self.network) if world > 1 else self.network
         self.descent = Descent(self.network, config.optimizer, config.train.epochs)
         self.unit_weight = losses.unit_weights(torch.from_numpy(train.units)).to(device)
+        self.scene = np.unique(train.scene, return_inverse=True)[1]
         self.images_per_step = config.train.batch
         self.steps_per_epoch = len(train) // config.train.batch
         if self.steps_per_epoch == 0:
             raise ValueError(f"{len(train)} training heads do not fill one batch of {config.train.batch}")
 
     def step(self, epoch: int, step: int) -> dict[str, float]:
-        order = np.random.default_rng((self.config.train.seed, epoch)).permutation(len(self.train))
-        rows = order[step * self.config.train.batch : (step + 1) * self.config.train.batch][self.rank :: self.world]
+        rows = self._rows(epoch, step)
         seed = hash((self.config.train.seed, epoch, step, self.rank))  # of integers alone: the same in every process
         torch.manual_seed(seed)  # dropout draws from the global generator, so that too starts anew at each step
         generator = torch.Generator().manual_seed(seed)
@@ -63,6 +63,15 @@ class ShapeTask:
         sum(terms.values(), torch.zeros((), device=self.device)).backward()
         self.descent.step(epoch * self.steps_per_epoch + step)
         return {name: float(term.detach()) for name, term in terms.items()}
+
+    def _rows(self, epoch: int, step: int) -> NDArray[np.intp]:
+        """Scene by scene, in random order: pictures that differ in their expression alone are in one batch, and what
+        else is in them does not move its gradient."""
+        places = np.random.default_rng((self.config.train.seed, epoch)).permutation(self.scene.max() + 1)
+        order = np.argsort(places[self.scene], kind="stable")
+        batch = self.config.train.batch
+        share = batch // self.world  # a process takes neighbours, so that its scenes are whole
+        return order[step * batch : (step + 1) * batch][self.rank * share : (self.rank + 1) * share]
 
     def validate(self) -> dict[str, float]:
         """`score`: mean correlation of the action units + exp(-NME / .05); 2 would be perfect.
@@ -97,10 +106,10 @@ class ShapeTask:
 
 
 def loss_terms(
-    answer: tuple[Tensor, Tensor, Tensor, Tensor], batch: Batch, how: Shape, unit_weight_K: Tensor
+    answer: tuple[Tensor, Tensor, Tensor, Tensor, Tensor], batch: Batch, how: Shape, unit_weight_K: Tensor
 ) -> dict[str, Tensor]:
     """The weighted losses of a batch; a row without landmarks (NaN) counts for its visibility alone."""
-    landmarks, units, visible, error = answer
+    landmarks, units, visible, error, contrast = answer
     known = torch.isfinite(batch.landmarks).all(2).float()
     weight = known * (how.hidden + (1 - how.hidden) * batch.visible)
     trust = losses.visibility(visible, batch.visible.mean(1))
@@ -108,6 +117,7 @@ def loss_terms(
     return {
         "landmarks": how.landmarks * losses.wing(landmarks, batch.landmarks, weight, how.width, how.curve),
         "units": how.action_units * losses.unit_entropy(units, batch.units, unit_weight_K),
+        "contrast": how.contrast * losses.contrast(contrast, batch.units, batch.scene, unit_weight_K),
         "quality": how.quality * trust,
     }
 
@@ -117,7 +127,7 @@ def predict(
     network: nn.Module, table: Crops, config: Config, device: torch.device, seed: int = 0
 ) -> dict[str, NDArray[np.float32]]:
     """Landmarks, action units and true landmarks of every head, its square displaced as a detector would, the same
-    way each time; in float32 and evaluation mode."""
+    way each time; in evaluation mode and the numbers that it learns in."""
     network.eval()
     generator, parts = torch.Generator().manual_seed(seed), []
     steady = replace(config.augment, rotate_deg=0.0, stretch=0.0, flip=0.0)
@@ -125,7 +135,8 @@ def predict(
         rows = np.arange(start, min(start + 128, len(table)))
         where = crops.moves(table, rows, config.shape, steady, generator)
         batch = crops.take(table, rows, where, config.train.face_px, device)
-        landmarks, units, _, _ = network(batch.luma.contiguous(memory_format=torch.channels_last))
+        with autocast(device, config.train.autocast):  # the network alone: the truth is exact
+            landmarks, units, *_ = network(batch.luma.contiguous(memory_format=torch.channels_last))
         parts.append((landmarks.cpu(), torch.sigmoid(units).cpu(), batch.landmarks.cpu()))
     names = ("landmarks", "action_units", "true_landmarks")
     return {name: torch.cat(found).numpy() for name, found in zip(names, zip(*parts, strict=True), strict=True)}

@@ -18,7 +18,7 @@ TILES = 4  # nonsense: the crop in 4 x 4 tiles, shuffled
 
 
 def wear(batch: Batch, how: Shape, looks: Augmentation, generator: torch.Generator) -> Batch:
-    """All of it; the rows of a batch are in random order, so that which of them are worn how is random too."""
+    """All of it; the scenes of a batch are in random order, so that which of them are worn how is random too."""
     batch = replace(batch, luma=coarsen(batch.luma, how.coarse))
     # Placement was chosen when the crop was cut, and what is erased must be known here.
     tone = replace(looks, rotate_deg=0.0, scale=0.0, stretch=0.0, shift=0.0, flip=0.0, coarse=0.0, erase=0.0)
@@ -61,4 +61,4 @@ def scramble(batch: Batch, share: float, generator: torch.Generator) -> Batch:
     luma[-count:] = shuffled.flatten(4, 5).flatten(2, 3)
     landmarks, visible, units = batch.landmarks.clone(), batch.visible.clone(), batch.units.clone()
     landmarks[-count:], visible[-count:], units[-count:] = float("nan"), 0.0, float("nan")
-    return Batch(luma, landmarks, visible, units)
+    return Batch(luma, landmarks, visible, units, batch.scene)

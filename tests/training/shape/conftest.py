@@ -42,7 +42,7 @@ else:
     def network() -> Landmarker:
         torch.manual_seed(0)
         network = Landmarker().eval()
-        network.heat.weight.data *= 10  # maps with peaks, as trained ones: landmarks in one heap have no frame
+        network.heat.weight.data *= 40  # maps with peaks, as trained ones: landmarks in one heap have no frame
         return network
 
     @pytest.fixture

@@ -54,6 +54,15 @@ def test_no_identity_is_on_both_sides(drawn: Corpus) -> None:
         crops.split(drawn, 0.0)
 
 
+def test_scenes_of_two_corpora_stay_apart(table: crops.Crops) -> None:
+    both = crops.joined([table, table])
+    assert len(both) == 2 * len(table)
+    first, second = both.scene[: len(table)], both.scene[len(table) :]
+    assert first.max() < second.min()
+    np.testing.assert_array_equal(second - second[0], table.scene - table.scene[0])
+    np.testing.assert_array_equal(both.landmarks[len(table) :], table.landmarks)
+
+
 @pytest.mark.parametrize("flip", [0.0, 1.0])
 def test_landmarks_move_with_the_pixels(table: crops.Crops, flip: float) -> None:
     rows = np.arange(24)

@@ -41,6 +41,20 @@ def test_unknown_landmarks_and_units_neither_count_nor_spoil_gradients() -> None
     assert bool(torch.isfinite(logits.grad).all())
 
 
+def test_contrast_knows_no_head_only_what_differs_in_a_scene() -> None:
+    true = torch.tensor([[0.1, 0.2], [0.5, 0.2], [0.9, 0.9], [NAN, NAN]])
+    scene, weight = torch.tensor([7, 7, 3, 7]), torch.tensor([1.0, 0.5])
+    shifted = (true.nan_to_num() + torch.tensor([[0.3, -4.0], [0.3, -4.0], [-2.0, 5.0], [9.0, 9.0]])).requires_grad_()
+    assert float(losses.contrast(shifted, true, scene, weight).detach()) == pytest.approx(0, abs=1e-10)
+    off = (true.nan_to_num() + torch.tensor([[0.2, 0.0], [-0.2, 0.4], [0.0, 0.0], [9.0, 9.0]])).requires_grad_()
+    loss = losses.contrast(off, true, scene, weight)
+    loss.backward()
+    assert float(loss.detach()) == pytest.approx((2 * 0.2**2 + 0.5 * 2 * 0.2**2) / 6)
+    assert off.grad is not None
+    assert bool((off.grad[2:] == 0).all())
+    assert float(losses.contrast(off, true * NAN, scene, weight).detach()) == 0
+
+
 def test_a_unit_that_varies_little_weighs_more_but_not_without_end() -> None:
     units = torch.tensor([[0.0, 0.4, 0.5, NAN], [1.0, 0.6, 0.5, NAN], [NAN, NAN, NAN, NAN]])
     weight = losses.unit_weights(units)

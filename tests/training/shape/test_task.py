@@ -42,6 +42,18 @@ def test_a_resumed_run_goes_on_exactly(config: Config) -> None:
         assert torch.equal(value, resumed.weights()[name]), name
 
 
+def test_pictures_of_a_scene_are_in_one_batch_and_all_are_seen(config: Config) -> None:
+    task = method.build(config, ALONE)
+    batches = [task._rows(0, step) for step in range(task.steps_per_epoch)]
+    rows = np.concatenate(batches)
+    assert len(np.unique(rows)) == len(rows)
+    assert sorted(rows) != list(rows)
+    for batch in batches:  # two pictures a scene, and an even batch: but for a scene that lacks one, none is cut in two
+        _, count = np.unique(task.train.scene[batch], return_counts=True)
+        assert (count == 2).mean() > 0.8
+    assert not np.array_equal(rows, np.concatenate([task._rows(1, step) for step in range(task.steps_per_epoch)]))
+
+
 def _saved(state: dict[str, object]) -> io.BytesIO:
     held = io.BytesIO()
     torch.save(state, held)
@@ -76,7 +88,8 @@ def test_the_frame_is_found_where_the_network_sees_the_landmarks(drawn: Corpus) 
             x, y = (share.sum(1) * at).sum(1), (share.sum(2) * at).sum(1)
             side = (bright > 85).float().mean((1, 2)).sqrt() / 0.3  # the spot is .3 of the landmarker's square
             points = (torch.from_numpy(mean) - 0.5) * side[:, None, None] + torch.stack([x, y], 1)[:, None]
-            return points, torch.zeros(len(x), 17), torch.zeros(len(x)), torch.zeros(len(x)) - 4
+            units, zero = torch.zeros(len(x), 17), torch.zeros(len(x))
+            return points, units, zero, zero - 4, units
 
     faces = np.full((4, 48, 48), 30, np.uint8)
     faces[:, 18:34, 14:30] = 200  # a spot of 16 px about (22, 26): the landmarker's square is 53 px
