@@ -22,7 +22,7 @@ LOG = logging.getLogger("mien.training")
 
 
 def start_from(network: nn.Module, init: Path, example: Callable[[], Tensor]) -> None:
-    """Take over the weights of a run (`best.pt`) or of an exported model (`model.onnx`, not its 8-bit form).
+    """Take over the weights of a run (`best.pt`) or of an exported model (`model.onnx`, of 8 bits as near as they are).
 
     From the same method all weights are taken, else those of its backbone; of an exported classifier's head, which is
     folded, none. An export's batch norms are folded into its convolutions; they are unfolded again with the statistics
@@ -53,7 +53,7 @@ def _from_export(network: nn.Module, path: Path, example: Callable[[], Tensor]) 
     graph = onnx.load(path).graph
     # The served graph wraps the network under one name: `classifier.fc.weight` is `fc.weight` here.
     stored = {item.name.partition(".")[2]: onnx.numpy_helper.to_array(item) for item in graph.initializer}
-    stored = _renumbered(network, stored)
+    stored = _renumbered(network, stored | _of_8_bits(stored))
     taken = set()
     with torch.no_grad():
         for name, own in network.state_dict().items():
@@ -71,7 +71,7 @@ def _from_export(network: nn.Module, path: Path, example: Callable[[], Tensor]) 
             norm.running_var.fill_(1 - norm.eps)
             norm.weight.fill_(1.0)
     if not pairs:
-        raise ValueError(f"{path} holds no weights of {type(network).__name__} (an 8-bit form cannot be gone on from)")
+        raise ValueError(f"{path} holds no weights of {type(network).__name__}")
     own = {name for name, _ in network.named_parameters()}
     missing = own - taken - {f"{at}.{part}" for at, part in _norm_parameters(network, pairs)}
     if missing:
@@ -90,6 +90,17 @@ def normed(network: nn.Module) -> Iterator[tuple[str, nn.Conv2d, nn.BatchNorm2d]
         elif isinstance(module, nn.BatchNorm2d) and waiting is not None:
             yield (*waiting, module)
             waiting = None
+
+
+def _of_8_bits(stored: dict[str, NDArray]) -> dict[str, NDArray]:  # type: ignore[type-arg]
+    """What was stored in whole numbers, with a scale for each output channel, as the floats that these stand for."""
+    found = {}
+    for name, values in stored.items():
+        own = name.removesuffix("_quantized")
+        scale = stored.get(f"{own}_scale", stored.get(f"{name}_scale"))
+        if own != name and scale is not None:
+            found[own] = (values * scale.reshape(-1, *[1] * (values.ndim - 1))).astype(np.float32)
+    return found
 
 
 def _renumbered(network: nn.Module, stored: dict[str, NDArray]) -> dict[str, NDArray]:  # type: ignore[type-arg]

@@ -14,7 +14,7 @@ from training import checkpoint
 from training.arm.networks import ARM, ResNet18
 from training.fcos.networks import Detector
 from training.shape.networks import Landmarker
-from training.warm_start import normed, start_from
+from training.warm_start import _of_8_bits, normed, start_from
 
 
 def used(network: nn.Module) -> nn.Module:
@@ -61,6 +61,21 @@ def test_a_served_model_goes_on_as_it_answered(kind: type[nn.Module], side: int,
     # and it may be trained: on the very faces that the norms were unfolded with, a batch's statistics are the tracked
     for found, wanted in zip(_parts(taker.train()(faces)), _parts(giver(faces)), strict=True):
         torch.testing.assert_close(found, wanted, rtol=0.02, atol=0.02 * float(wanted.detach().abs().max()))
+
+
+def test_8_bits_are_read_as_the_floats_they_stand_for() -> None:
+    weight, scale = torch.randint(-64, 65, (3, 2, 1, 1), dtype=torch.int8), torch.tensor([0.5, 0.1, 2.0])
+    stored = {
+        "conv.weight_quantized": weight.numpy(),
+        "conv.weight_scale": scale.numpy(),
+        "conv.bias_quantized": torch.tensor([1, -2, 3], dtype=torch.int32).numpy(),
+        "conv.bias_quantized_scale": scale.numpy(),
+        "fc.weight": scale.numpy(),
+    }
+    found = _of_8_bits(stored)
+    assert sorted(found) == ["conv.bias", "conv.weight"]
+    assert torch.equal(torch.from_numpy(found["conv.weight"]), weight * scale[:, None, None, None])
+    assert found["conv.bias"].tolist() == pytest.approx([0.5, -0.2, 6.0])
 
 
 def test_what_an_export_does_not_hold_starts_from_scratch(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

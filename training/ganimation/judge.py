@@ -24,7 +24,8 @@ _BATCH = 64
 
 
 class Judge(nn.Module):
-    """RGB faces [B, 3, 128, 128] in [0, 255] → units [B, 17] in [0, 1]; weights from an exported landmarker.
+    """RGB faces [B, 3, 128, 128] in [0, 255] → units [B, 17] in [0, 1]; weights from an exported landmarker, which also
+    sees the mirror image: here that would double the work of every step.
 
     Raises:
         FileNotFoundError: no such file. ValueError: not a landmarker's.
@@ -42,7 +43,7 @@ class Judge(nn.Module):
         return resize((face_B3HW * self.luma_weights).sum(1, keepdim=True), align.FACE_PX)
 
     def forward(self, face_B3HW: Tensor) -> Tensor:
-        _, logits_BK, _, _ = self.network(self.luma(face_B3HW))
+        _, logits_BK, *_ = self.network(self.luma(face_B3HW))
         return torch.sigmoid(logits_BK)
 
     def train(self, mode: bool = True) -> Judge:
