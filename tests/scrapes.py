@@ -29,6 +29,17 @@ def difference(before: dict[Sample, float], after: dict[Sample, float], names: s
     return Counter({key: value for key, value in grown.items() if value})  # type: ignore[arg-type]
 
 
+def ended(ledger: Counter[Sample]) -> Counter[Sample]:
+    """With one reason for a stage that was given up: when a call's time is over, the gateway's clock, which cancels the
+    stage, and the stage's own run out within the same few milliseconds, and either may be the first."""
+    found: Counter[Sample] = Counter()
+    late, cancelled = ("reason", "deadline_exceeded"), ("reason", "cancelled")
+    for (name, labels), value in ledger.items():
+        given_up = name in {"mien_stage_failures_total", "mien_inference_dropped_total"} and late in labels
+        found[name, labels - {late} | {cancelled} if given_up else labels] += value
+    return found
+
+
 def until(url: str, true: Callable[[dict[Sample, float]], bool], within_s: float = 60.0) -> int:
     """Scrape until it is true; how many scrapes that took."""
     deadline, scrapes = time.monotonic() + within_s, 0

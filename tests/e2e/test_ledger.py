@@ -17,7 +17,7 @@ from grpc_status import rpc_status
 
 from mien.v1 import mien_pb2 as pb
 from mien.v1 import mien_pb2_grpc
-from tests.scrapes import Sample, difference, sample, scrape, until
+from tests.scrapes import Sample, difference, ended, sample, scrape, until
 from tests.services.inference.toy_repository import write_classifier
 from tests.stack import Stack, running
 
@@ -260,17 +260,6 @@ def unheard_of(driver: Driver) -> None:
         driver.wrote("mien_requests_total", **labels, method=method, code=reason)
         driver.wrote("mien_requests_failed_total", **labels, method=method, reason=reason)
     driver.wrote("mien_received_bytes_total", 2, **labels, method="Classify")
-
-
-def ended(ledger: Counter[Sample]) -> Counter[Sample]:
-    """With one reason for a stage that was given up: when a call's time is over, the gateway's clock, which cancels the
-    stage, and the stage's own run out within the same few milliseconds, and either may be the first."""
-    found: Counter[Sample] = Counter()
-    late, cancelled = ("reason", "deadline_exceeded"), ("reason", "cancelled")
-    for (name, labels), value in ledger.items():
-        given_up = name in {"mien_stage_failures_total", "mien_inference_dropped_total"} and late in labels
-        found[name, labels - {late} | {cancelled} if given_up else labels] += value
-    return found
 
 
 @pytest.mark.parametrize("script", [rest_calls, rpc_calls, streams, unheard_of])

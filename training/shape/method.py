@@ -80,7 +80,8 @@ def evaluate(config: Config, folder: Path, model: Path | None = None) -> str:
 
 
 def export(config: Config, folder: Path, repository: Path, role: str = "face_landmarker") -> Path:
-    """Export a run's best epoch as the next version of a repository entry, if it passes the gate.
+    """Export a run's best epoch as the next version of a repository entry, if it passes the gate; in 8 bits, if
+    held-out heads are then read as well.
 
     Returns:
         The new version's folder.
@@ -144,6 +145,7 @@ def sane(answers: dict[str, NDArray[np.float32]]) -> None:
 
 
 def _corpora(config: Config) -> list[clay.Corpus]:
+    """All that a run learns from; the first is also what 8 bits are calibrated and compared on."""
     return [clay.read(Path(path)) for path in (config.data.path, *config.shape.more)]
 
 

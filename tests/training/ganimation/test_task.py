@@ -91,7 +91,7 @@ def test_the_judge_reads_as_the_exported_landmarker_does(landmarker: Path, statu
     luma = judge.luma(as_tensor(faces, ALONE.device)).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
     wanted = gate.of_file(landmarker)(np.repeat(luma.numpy(), 3, 3))["action_units"]
     views = [judged(judge, view, ALONE.device) for view in (faces, np.ascontiguousarray(faces[:, :, ::-1]))]
-    np.testing.assert_allclose(np.mean(views, 0), wanted, atol=0.04)
+    np.testing.assert_allclose(np.mean(views, 0), wanted, atol=0.03)
 
 
 def test_a_run_goes_on_from_a_checkpoint_of_the_same_form(

@@ -42,7 +42,8 @@ def test_an_export_passes_the_gate_and_lands_whole(config: Config, run: Path, re
         (landed / "card.json").read_text(), parse_constant=lambda name: pytest.fail(f"{name} in the card")
     )
     assert list(card["metrics"]["units"]) == list(ACTION_UNITS)
-    assert (landed / "model.onnx").stat().st_size < 16_000_000
+    precision = card["files"]["model.onnx"]["precision"]  # an untrained network may lose too much by 8 bits
+    assert (landed / "model.onnx").stat().st_size < {"int8": 6_000_000, "float32": 16_000_000}[precision]
     kinds = {node.op_type for node in onnx.load(landed / "model.onnx").graph.node}
     assert not kinds & {"If", "Loop", "Scan", "SVD"}
 
