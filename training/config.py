@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
+from training.attentive.settings import Attention
 from training.data.augment import Augmentation
 from training.fcos.scenes import Scenes
 from training.ganimation.settings import Generation
@@ -117,6 +118,7 @@ class Config:
     scenes: Scenes = field(default_factory=Scenes)
     shape: Shape = field(default_factory=Shape)
     generation: Generation = field(default_factory=Generation)
+    attentive: Attention = field(default_factory=Attention)
 
 
 def load(path: Path) -> Config:

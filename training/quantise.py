@@ -65,16 +65,19 @@ def to_float16(source: Path, target: Path) -> None:
     """Write the half-precision form of the float32 file `source`; its inputs and outputs keep their types.
 
     onnxruntime's own converter casts to 16 bits and back between the layers that should stay in 32, which rounds the
-    luma; a trunk with one way in and one way out needs just two casts.
+    luma; the trunk's ways in and out need just a cast each.
     """
     model = onnx.load(source)
     graph = model.graph
     trunk = _trunk(graph)
     weights = {item.name: item for item in graph.initializer}
     made = {name for node in trunk for name in node.output}
-    entered = {name for node in trunk for name in node.input if name not in made and name not in weights}
+    entered = {name for node in trunk for name in node.input if name and name not in made and name not in weights}
     left = {name for node in graph.node if node not in trunk for name in node.input if name in made}
-    for name in {name for node in trunk for name in node.input} & set(weights):
+    # a Resize's scales stay as they are
+    for name in {name for node in trunk if node.op_type != "Resize" for name in node.input} & set(weights):
+        if weights[name].data_type != onnx.TensorProto.FLOAT:
+            continue
         weights[name].CopyFrom(numpy_helper.from_array(numpy_helper.to_array(weights[name]).astype(np.float16), name))
     renamed = {name: f"{name}_half" for name in entered | left}
     for node in trunk:
@@ -82,8 +85,9 @@ def to_float16(source: Path, target: Path) -> None:
             names[:] = [renamed.get(name, name) for name in names]
     ways_in = [_cast(name, renamed[name], onnx.TensorProto.FLOAT16) for name in sorted(entered)]
     ways_out = [_cast(renamed[name], name, onnx.TensorProto.FLOAT) for name in sorted(left)]
-    first, last = (list(graph.node).index(trunk[at]) for at in (0, -1))
-    nodes = [*graph.node[:first], *ways_in, *graph.node[first : last + 1], *ways_out, *graph.node[last + 1 :]]
+    first = list(graph.node).index(trunk[0])
+    before, after = ([node for node in part if node not in trunk] for part in (graph.node[:first], graph.node[first:]))
+    nodes = [*before, *ways_in, *trunk, *ways_out, *after]
     del graph.node[:], graph.value_info[:]
     graph.node.extend(nodes)
     onnx.save(model, target)
@@ -101,23 +105,32 @@ def strip(path: Path) -> None:
 
 
 def _trunk(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
-    """The nodes from the first convolution to what follows the last one in its block, in the graph's order."""
-    kinds = [node.op_type for node in graph.node]
-    last = max(at for at, kind in enumerate(kinds) if kind in {"Conv", "Relu"})
-    return list(graph.node[kinds.index("Conv") : last + 1])
+    """The nodes that some rectifier's output is made of, from the first convolution on, in the graph's order; what
+    follows the last rectifier is a head."""
+    first = [node.op_type for node in graph.node].index("Conv")
+    rectified = [node.output[0] for node in graph.node if node.op_type == "Relu"]
+    wanted = _made_of(graph, rectified)
+    return [node for node in list(graph.node)[first:] if node.output[0] in wanted]
 
 
 def _before(graph: onnx.GraphProto, weights: str) -> list[onnx.NodeProto]:
     """The nodes between the first convolution and the one with these weights: what its input was made of."""
-    made = {name: node for node in graph.node for name in node.output}
     end = next(node for node in graph.node if weights in node.input)
-    wanted, waiting = set(), [end.input[0]]
+    wanted = _made_of(graph, [end.input[0]])
+    return [node for node in _trunk(graph) if node.output[0] in wanted]
+
+
+def _made_of(graph: onnx.GraphProto, values: list[str]) -> set[str]:
+    """These values' names, and all that they are made of."""
+    made = {name: node for node in graph.node for name in node.output}
+    wanted: set[str] = set()
+    waiting = list(values)
     while waiting:
         node = made.get(waiting.pop())
         if node is not None and node.output[0] not in wanted:
             wanted.add(node.output[0])
             waiting += node.input
-    return [node for node in _trunk(graph) if node.output[0] in wanted]
+    return wanted
 
 
 def _cast(source: str, target: str, kind: int) -> onnx.NodeProto:

@@ -10,13 +10,25 @@ Expression Representation via De-albino and Affinity" (arXiv 2103.10189), writte
 from __future__ import annotations
 
 import math
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from training.arm.convolution import ColumnsConv2d
+
+_COLUMNS_FROM = 512  # channels
 FACE_PX = 112  # side of the square face that the classifiers take
 LUMA_WEIGHTS = (0.299, 0.587, 0.114)  # ITU-R BT.601, as OpenCV's RGB→grey: FER+ was stored as that grey
+
+
+class Classifier(Protocol):
+    """What can be served: a network whose logits are sums over a grid of the face."""
+
+    def evidence(self, face_px: int = FACE_PX) -> nn.Module:
+        """It as luma [B, 1, H, W] → evidence [B, K, h, w], whose sum over the cells is the logits, less the mean of a
+        row's."""
 
 
 class BasicBlock(nn.Module):
@@ -24,9 +36,10 @@ class BasicBlock(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(in_channels, out_channels, 3, stride, 1, bias=False)
+        conv = ColumnsConv2d if out_channels >= _COLUMNS_FROM else nn.Conv2d
+        self.conv1 = conv(in_channels, out_channels, 3, stride, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(out_channels)
-        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, 1, 1, bias=False)
+        self.conv2 = conv(out_channels, out_channels, 3, 1, 1, bias=False)
         self.bn2 = nn.BatchNorm2d(out_channels)
         self.shortcut: nn.Module = nn.Identity()
         if stride != 1 or in_channels != out_channels:
@@ -87,6 +100,9 @@ class ResNet18(nn.Module):
 
     def forward(self, luma_B1HW: Tensor) -> Tensor:
         return self.head(self.backbone(luma_B1HW))
+
+    def evidence(self, face_px: int = FACE_PX) -> Evidence:
+        return Evidence(self, face_px)
 
 
 class ARM(nn.Module):
@@ -157,6 +173,9 @@ class ARM(nn.Module):
 
     def forward(self, luma_B1HW: Tensor) -> Tensor:
         return self.head(self.backbone(luma_B1HW))
+
+    def evidence(self, face_px: int = FACE_PX) -> Evidence:
+        return Evidence(FoldedARM(self), face_px)
 
 
 class FoldedARM(nn.Module):
@@ -247,7 +266,7 @@ class ServedClassifier(nn.Module):
     of its sum over the cells is the probabilities.
     """
 
-    def __init__(self, evidence: Evidence, temperature: float = 1.0) -> None:
+    def __init__(self, evidence: nn.Module, temperature: float = 1.0) -> None:
         super().__init__()
         self.classifier = evidence
         self.temperature = temperature
@@ -260,7 +279,9 @@ class ServedClassifier(nn.Module):
         return torch.softmax(evidence_BKhw.flatten(2).sum(2), dim=1), evidence_BKhw
 
 
-def build(method: str, dropout: float = 0.0, face_px: int = FACE_PX, width: int = 64, stride: int = 32) -> nn.Module:
+def build(
+    method: str, dropout: float = 0.0, face_px: int = FACE_PX, width: int = 64, stride: int = 32
+) -> ARM | ResNet18:
     """The network of a method, `arm` or `resnet18`; `width` and `stride` are the backbone's.
 
     Raises:
@@ -277,10 +298,9 @@ def build(method: str, dropout: float = 0.0, face_px: int = FACE_PX, width: int 
     return ARM(dropout=dropout, face_px=face_px, width=width, stride=stride)
 
 
-def served(network: nn.Module, temperature: float = 1.0, face_px: int = FACE_PX) -> ServedClassifier:
-    """The network as it is exported, for faces of `face_px`: ARM's head folded, a row's sums its own.
+def served(network: Classifier, temperature: float = 1.0, face_px: int = FACE_PX) -> ServedClassifier:
+    """The network as it is exported, for faces of `face_px`: its head as evidence, a row's sums its own.
 
     `network` keeps its layers.
     """
-    classifier = FoldedARM(network) if isinstance(network, ARM) else network
-    return ServedClassifier(Evidence(classifier, face_px), temperature).eval()
+    return ServedClassifier(network.evidence(face_px), temperature).eval()

@@ -62,19 +62,27 @@ def read(folder: Path, landmarker: Path, with_units: bool = False) -> Statues:
         FileNotFoundError: no corpus or no landmarker; says the command that makes it.
     """
     corpus = clay.read(folder.expanduser())
-    shown = np.isin(corpus.expression, EXPRESSIONS)
-    shown &= (corpus.expression == "neutral") | (corpus.intensity >= MIN_INTENSITY)
+    labels, targets = labelled(corpus)
+    shown = labels != NO_EXPRESSION
     known = shown | np.isfinite(corpus.action_units).all(1) if with_units else shown
     rows = np.flatnonzero(known & np.isfinite(corpus.box).all(1))
-    faces, shown = _crops(corpus, rows, landmarker), shown[rows]
-    labels = np.full(len(rows), NO_EXPRESSION, np.int64)
-    labels[shown] = [EXPRESSIONS.index(name) for name in corpus.expression[rows[shown]]]
-    share = np.clip(0.4 + 0.75 * corpus.intensity[rows], 0, 1)[:, None].astype(np.float32)
+    faces, units = _crops(corpus, rows, landmarker), corpus.action_units[rows].astype(np.float32)
+    table = FaceTable(faces, targets[rows], labels[rows], units)
+    return Statues(table, corpus.intensity[rows], corpus.identity[rows], rows, clay.size_names(corpus.box[rows]))
+
+
+def labelled(corpus: clay.Corpus) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Labels `[n]` and graded targets `[n, 7]` of all pictures; one that shows none of the seven, or too weakly to be
+    learnt from, is `NO_EXPRESSION` with a target of zeros."""
+    shown = np.isin(corpus.expression, EXPRESSIONS)
+    shown &= (corpus.expression == "neutral") | (corpus.intensity >= MIN_INTENSITY)
+    labels = np.full(len(corpus), NO_EXPRESSION, np.int64)
+    labels[shown] = [EXPRESSIONS.index(name) for name in corpus.expression[shown]]
+    share = np.clip(0.4 + 0.75 * corpus.intensity, 0, 1)[:, None].astype(np.float32)
     share[labels == 0] = 1
     targets = share * one_hot(labels) + (1 - share) * one_hot(np.zeros_like(labels))
     targets[~shown] = 0
-    table = FaceTable(faces, targets, labels, corpus.action_units[rows].astype(np.float32))
-    return Statues(table, corpus.intensity[rows], corpus.identity[rows], rows, clay.size_names(corpus.box[rows]))
+    return labels, targets
 
 
 def joined(several: Sequence[Statues]) -> Statues:
@@ -93,9 +101,14 @@ def held_out_split(statues: Statues) -> tuple[Statues, Statues]:
 
 def mixed(people: FaceTable, statues: FaceTable) -> FaceTable:
     """Both in one table, people's faces enlarged to the statues' side."""
-    large = np.stack([cv2.resize(face, (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_LINEAR) for face in people.faces])
-    parts = [_columns(replace(people, faces=large.astype(np.uint8))), _columns(statues)]
+    parts = [_columns(enlarged(people, SIDE_PX)), _columns(statues)]
     return FaceTable(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+
+def enlarged(people: FaceTable, side_px: int) -> FaceTable:
+    """The same faces at `side_px`."""
+    large = np.stack([cv2.resize(face, (side_px, side_px), interpolation=cv2.INTER_LINEAR) for face in people.faces])
+    return replace(people, faces=large.astype(np.uint8))
 
 
 def _columns(table: FaceTable) -> tuple[NDArray[np.generic], ...]:

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from training.clay.corpus import Corpus
-from training.shape.crops import nominal, usable
+from training.shape.crops import Framing, nominal, usable
 from training.shape.networks import Landmarker, ServedLandmarker
 from training.shape.squares import Square, cut, inner, to_picture, to_square
 
@@ -62,6 +62,17 @@ def default_frame_shape(mean: NDArray[np.float32]) -> NDArray[np.float32]:
     """The mean shape in units of `DEFAULT_FRAME`."""
     x, y, side = DEFAULT_FRAME
     return ((mean - (x, y)) / side + 0.5).astype(np.float32)
+
+
+def framing(shape: NDArray[np.float32]) -> Framing:
+    """Where the square lies about known landmarks, by the served graph's own formula; `shape` as in `served`."""
+    model = served(Landmarker().eval(), shape)
+
+    @torch.inference_mode()
+    def frames(landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
+        return model.frame(torch.from_numpy(landmarks)).numpy()
+
+    return frames
 
 
 def frame_shape(
