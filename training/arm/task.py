@@ -106,13 +106,7 @@ class ClassificationTask:
     def _scores(self, table: FaceTable) -> dict[str, float]:
         with autocast(self.device, self.config.train.autocast):
             probabilities = predict(self.descent.best(), table, self.config.train.face_px, self.device, mirrored=True)
-        scores = metrics.class_scores(metrics.confusion(table.labels, probabilities.argmax(1), probabilities.shape[1]))
-        return {
-            "accuracy": float((probabilities.argmax(1) == table.labels).mean()),
-            "macro_f1": metrics.macro([score.f1 for score in scores]),
-            "macro_recall": metrics.macro([score.recall for score in scores]),
-            "calibration_error": metrics.calibration_error(table.labels, probabilities),
-        }
+        return told(table.labels, probabilities)
 
     def state(self) -> dict[str, Any]:
         return self.descent.state()
@@ -174,6 +168,17 @@ class ClassificationTask:
         self._backward(batch)
         with torch.no_grad():
             torch._foreach_copy_(parameters, before)  # adding and subtracting a move would not be exact
+
+
+def told(labels: NDArray[np.int64], probabilities: NDArray[np.float32]) -> dict[str, float]:
+    """What validation says of probabilities `[n, 7]`."""
+    scores = metrics.class_scores(metrics.confusion(labels, probabilities.argmax(1), probabilities.shape[1]))
+    return {
+        "accuracy": float((probabilities.argmax(1) == labels).mean()),
+        "macro_f1": metrics.macro([score.f1 for score in scores]),
+        "macro_recall": metrics.macro([score.recall for score in scores]),
+        "calibration_error": metrics.calibration_error(labels, probabilities),
+    }
 
 
 def drawn(people: int, statues: int, share: float) -> tuple[int, int]:

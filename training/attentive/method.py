@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from training import checkpoint
 from training.arm.method import evaluate as evaluate
 from training.attentive.heads import Heads, load
 from training.attentive.task import AttentiveTask, displaced
@@ -18,10 +17,10 @@ from training.data.faces import FaceTable, Split
 from training.data.statues import enlarged, mixed
 from training.export import export as land
 from training.loop import Process
+from training.shape.align import landmarker
 from training.shape.crops import Framing
-from training.shape.frame import default_frame_shape, frame_shape, framing, mean_shape
+from training.shape.frame import framed_shape, framing
 from training.shape.method import FRAMED_FACES
-from training.shape.networks import Landmarker
 
 
 def build(config: Config, process: Process) -> AttentiveTask:
@@ -41,20 +40,19 @@ def _faces(config: Config, shown: bool) -> tuple[Split, tuple[Heads, Heads]]:
         raise ValueError("data: name at least one rendered corpus in statues, landmarks and units are learnt from them")
     people = sources.read(config.data.source, config.data.path, config.data.rows)
     corpora = [clay.read(Path(path)) for path in config.data.statues]
-    about = square(config, people.train.faces, corpora[0])
+    about = square(config, people.train.faces)
     return people, load(corpora, about, config.shape.held_out, config.shape.cache_px, shown)
 
 
-def square(config: Config, people: NDArray[np.uint8], corpus: clay.Corpus) -> Framing:
-    """Where the classifier's square lies about known landmarks: where people's faces are framed so, as the landmarker
-    that the run begins with sees them; without one, its default."""
-    mean = mean_shape(corpus)
-    if not config.model.init:
-        return framing(default_frame_shape(mean))
-    landmarker = Landmarker()
-    landmarker.load_state_dict(checkpoint.load(Path(config.model.init))["weights"])
-    chosen = np.unique(np.linspace(0, len(people) - 1, FRAMED_FACES).astype(int))
-    return framing(frame_shape(landmarker.eval(), people[chosen], mean, config.train.face_px))
+def square(config: Config, people: NDArray[np.uint8]) -> Framing:
+    """Where the classifier's square lies about known landmarks: where people's faces are framed so, as the exported
+    landmarker sees the surer half of them.
+
+    Raises:
+        FileNotFoundError: no such landmarker.
+    """
+    chosen = people[np.unique(np.linspace(0, len(people) - 1, FRAMED_FACES).astype(int))]
+    return framing(framed_shape(landmarker(Path(config.data.landmarker)), chosen))
 
 
 def read(config: Config) -> Split:

@@ -11,8 +11,12 @@ class Attention:
     landmarks and units weigh), which mean here what they mean elsewhere.
 
     Attributes:
-        classifier: run of a classifier (`best.pt`) whose last stage and head this one begins with, beside
-            `model.init`, a landmarker's run ('' = from scratch).
+        classifier: run of an ARM classifier (`best.pt`) whose last stage and head this one begins with, where
+            `model.init` is a landmarker's run ('' = from scratch).
+        taught: share of people's targets that is that classifier's answer, the rest the annotators' votes. What it
+            knows of people is then not unlearnt while the trunk learns statues (Li & Hoiem, "Learning without
+            forgetting", ECCV 2016).
     """
 
     classifier: str = ""
+    taught: float = 0.0

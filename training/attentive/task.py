@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from training import checkpoint, metrics
+from training import checkpoint
 from training.arm import networks as arm
 from training.arm.losses import soft_cross_entropy
-from training.arm.task import as_luma, predict
+from training.arm.task import as_luma, predict, told
 from training.attentive.heads import Heads
 from training.attentive.networks import AttentiveClassifier
 from training.config import Config
@@ -50,6 +50,7 @@ class AttentiveTask:
         torch.manual_seed(config.train.seed)
         self.config, self.device, self.rank, self.world = config, device, rank, world
         (self.people, self.validation), (self.statues, self.heads) = people, statues
+        self.people = taught(self.people, config, device)
         self.network = begun(config)
         self.network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.parallel: nn.Module = DistributedDataParallel(self.network) if world > 1 else self.network
@@ -80,10 +81,10 @@ class AttentiveTask:
         self.descent.set_rate(epoch + step / self.steps_per_epoch)
         self.network.train()
         with autocast(self.device, self.config.train.autocast):
-            logits, told = self.parallel(torch.cat([faces, batch.luma]).contiguous(memory_format=torch.channels_last))
+            logits, found = self.parallel(torch.cat([faces, batch.luma]).contiguous(memory_format=torch.channels_last))
         terms = {"expressions": soft_cross_entropy(logits.float(), targets.to(self.device))}
         known = replace(batch, landmarks=torch.where(within, batch.landmarks, torch.nan))
-        terms |= loss_terms(tuple(part[len(people) :] for part in told), known, how, self.unit_weight)
+        terms |= loss_terms(tuple(part[len(people) :] for part in found), known, how, self.unit_weight)
         sum(terms.values(), torch.zeros((), device=self.device)).backward()
         self.descent.step(epoch * self.steps_per_epoch + step)
         return {name: float(term.detach()) for name, term in terms.items()}
@@ -104,22 +105,11 @@ class AttentiveTask:
     def validate(self) -> dict[str, float]:
         """`score` is the mean of people's accuracy and the statues' mean recall, both with the mirror image, as it will
         be served."""
-        people = self._predict(self.validation)
-        statues = self._predict(FaceTable(self._shown(), self.heads.targets, self.heads.labels))
-        counts = metrics.confusion(self.heads.labels, statues.argmax(1), statues.shape[1])
-        recall = metrics.macro([score.recall for score in metrics.class_scores(counts)])
-        accuracy = float((people.argmax(1) == self.validation.labels).mean())
-        return {
-            "score": (accuracy + recall) / 2,
-            "accuracy": accuracy,
-            "statues_macro_recall": recall,
-            "calibration_error": metrics.calibration_error(self.validation.labels, people),
-            "statues_calibration_error": metrics.calibration_error(self.heads.labels, statues),
-        }
-
-    def _shown(self) -> NDArray[np.uint8]:
-        """The held-out heads' crops, their squares displaced as a detector's, the same way each time."""
-        return displaced(self.heads, self.config)
+        people = told(self.validation.labels, self._predict(self.validation))
+        shown = FaceTable(displaced(self.heads, self.config), self.heads.targets, self.heads.labels)
+        statues = told(shown.labels, self._predict(shown))
+        score = (people["accuracy"] + statues["macro_recall"]) / 2
+        return {"score": score, **people, **{f"statues_{name}": value for name, value in statues.items()}}
 
     def _predict(self, table: FaceTable) -> NDArray[np.float32]:
         with autocast(self.device, self.config.train.autocast):
@@ -158,7 +148,8 @@ def displaced(heads: Heads, config: Config, seed: int = 0) -> NDArray[np.uint8]:
 
 
 def begun(config: Config) -> AttentiveClassifier:
-    """The network with what it begins with: a landmarker's run, and a classifier's last stage and head.
+    """The network with what it begins with: a run of its own kind, or a landmarker's and a classifier's last stage and
+    head.
 
     Raises:
         FileNotFoundError: no such run.
@@ -166,9 +157,28 @@ def begun(config: Config) -> AttentiveClassifier:
     network = AttentiveClassifier(config.model.dropout)
     if config.model.init:
         weights = checkpoint.load(Path(config.model.init))["weights"]
-        network.load_state_dict(weights, strict=weights.keys() == network.state_dict().keys())
+        if weights.keys() == network.state_dict().keys():
+            network.load_state_dict(weights)
+            return network
+        network.load_state_dict(weights, strict=False)
     if config.attentive.classifier:
-        classifier = arm.ARM()
-        classifier.load_state_dict(checkpoint.load(Path(config.attentive.classifier))["weights"])
-        network.begin_as(classifier)
+        network.begin_as(classifier(config))
     return network
+
+
+def classifier(config: Config) -> arm.ARM:
+    """The run that a configuration names as `attentive.classifier`."""
+    found = arm.ARM()
+    found.load_state_dict(checkpoint.load(Path(config.attentive.classifier))["weights"])
+    return found.eval()
+
+
+def taught(people: FaceTable, config: Config, device: torch.device) -> FaceTable:
+    """People with `attentive.taught` of each target from the classifier that the run begins with."""
+    share = config.attentive.taught
+    if not share:
+        return people
+    teacher = classifier(config).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    with autocast(device, config.train.autocast):
+        answers = predict(teacher, people, config.train.face_px, device, mirrored=True)
+    return replace(people, targets=(1 - share) * people.targets + share * answers)

@@ -87,14 +87,30 @@ def frame_shape(
     # Laying the mean shape of the landmarker's own square tells where that square should have been: one correction.
     answers = of_network(served(network, mean))
     px = faces.shape[1]
-    x, y, side = DEFAULT_FRAME
-    guess = Square(px / 2 + (0.5 - x) / side * px, px / 2 + (0.5 - y) / side * px, px / side)
+    guess = _guess(px)
     first = answers(_cut_all(faces, [guess] * len(faces), side_px))
     squares = [inner(guess, frame) for frame in first["frame"]]
     second = answers(_cut_all(faces, squares, side_px))
     sure = second["quality"][:, 0] >= np.median(second["quality"])
     found = [to_picture(points, square) / px for points, square in zip(second["landmarks"], squares, strict=True)]
     return np.median(np.stack(found)[sure], 0).astype(np.float32)
+
+
+def framed_shape(model: Function, faces: NDArray[np.uint8], side_px: int = 112) -> NDArray[np.float32]:
+    """As `frame_shape`, of an exported landmarker, whose own frame is not asked."""
+    px = faces.shape[1]
+    guess = _guess(px)
+    crops = _cut_all(faces, [guess] * len(faces), side_px)
+    parts = [model(crops[at : at + _BATCH]) for at in range(0, len(crops), _BATCH)]
+    landmarks, quality = (np.concatenate([part[name] for part in parts]) for name in ("landmarks", "quality"))
+    sure = quality[:, 0] >= np.median(quality)
+    return np.median(to_picture(landmarks[sure], guess) / px, 0).astype(np.float32)
+
+
+def _guess(px: int) -> Square:
+    """The landmarker's square about a face that fills a picture of `px` as the classifier wants it."""
+    x, y, side = DEFAULT_FRAME
+    return Square(px / 2 + (0.5 - x) / side * px, px / 2 + (0.5 - y) / side * px, px / side)
 
 
 def _cut_all(faces: NDArray[np.uint8], squares: list[Square], side_px: int) -> NDArray[np.uint8]:

@@ -9,12 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from tests.training.tiny_run import patterned
 from training import checkpoint, runs
 from training.arm import networks as arm
 from training.attentive.heads import load
-from training.attentive.task import AttentiveTask, begun, displaced
+from training.attentive.networks import AttentiveClassifier
+from training.attentive.task import AttentiveTask, begun, displaced, taught
 from training.clay.corpus import Corpus
 from training.config import Config
 from training.data.faces import NO_EXPRESSION
@@ -84,18 +86,46 @@ def test_a_share_that_leaves_one_kind_out_is_refused(task: AttentiveTask) -> Non
         AttentiveTask(wanted, (task.people, task.validation), (task.statues, task.heads), torch.device("cpu"))
 
 
+def kept(network: nn.Module, folder: Path) -> str:
+    """As the best epoch of a run."""
+    checkpoint.save(folder / "best.pt", {"weights": network.state_dict(), "scores": {}})
+    return str(folder / "best.pt")
+
+
 def test_it_begins_with_a_landmarker_and_a_classifier(config: Config, tmp_path: Path) -> None:
     torch.manual_seed(0)
     landmarker, classifier = Landmarker(), arm.ARM()
-    for name, network in (("landmarker", landmarker), ("classifier", classifier)):
-        checkpoint.save(tmp_path / name / "best.pt", {"weights": network.state_dict(), "scores": {}})
     wanted = replace(
         config,
-        model=replace(config.model, init=str(tmp_path / "landmarker" / "best.pt")),
-        attentive=replace(config.attentive, classifier=str(tmp_path / "classifier" / "best.pt")),
+        model=replace(config.model, init=kept(landmarker, tmp_path / "landmarker")),
+        attentive=replace(config.attentive, classifier=kept(classifier, tmp_path / "classifier")),
     )
     network = begun(wanted)
     assert torch.equal(network.reading[0].weight, landmarker.reading[0].weight)
     assert torch.equal(network.backbone.stages[5].conv2.weight, landmarker.backbone.stages[5].conv2.weight)
     assert torch.equal(network.backbone.stages[7].conv2.weight, classifier.backbone.stages[7].conv2.weight)
     assert runs.built(wanted).state_dict().keys() == network.state_dict().keys()
+
+
+def test_it_goes_on_with_a_run_of_its_own_kind(config: Config, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    before = AttentiveClassifier()
+    wanted = replace(
+        config,
+        model=replace(config.model, init=kept(before, tmp_path / "before")),
+        attentive=replace(config.attentive, classifier=kept(arm.ARM(), tmp_path / "classifier")),
+    )
+    for name, value in begun(wanted).state_dict().items():
+        assert torch.equal(value, before.state_dict()[name]), name
+
+
+def test_people_are_taught_by_the_classifier_too(config: Config, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    people = patterned(9, 112)
+    where = kept(arm.ARM(), tmp_path / "classifier")
+    wanted = replace(config, attentive=replace(config.attentive, classifier=where, taught=0.25))
+    found = taught(people, wanted, torch.device("cpu"))
+    told = (found.targets - 0.75 * people.targets) / 0.25
+    np.testing.assert_allclose(told.sum(1), 1, atol=1e-5)
+    assert ((told > 0) & (told < 1)).all()
+    assert taught(people, config, torch.device("cpu")) is people
