@@ -25,6 +25,7 @@ from training.data.faces import FaceTable
 from training.descent import Descent
 from training.precision import autocast
 from training.shape import crops, losses
+from training.shape.networks import Landmarker
 from training.shape.task import loss_terms
 from training.shape.wear import wear
 
@@ -152,7 +153,7 @@ def begun(config: Config) -> AttentiveClassifier:
     head.
 
     Raises:
-        FileNotFoundError: no such run.
+        FileNotFoundError: no such run. ValueError: it is neither kind of run.
     """
     network = AttentiveClassifier(config.model.dropout)
     if config.model.init:
@@ -160,6 +161,8 @@ def begun(config: Config) -> AttentiveClassifier:
         if weights.keys() == network.state_dict().keys():
             network.load_state_dict(weights)
             return network
+        if weights.keys() != Landmarker().state_dict().keys():
+            raise ValueError(f"model: init {config.model.init} is neither a landmarker's run nor an attentive one's")
         network.load_state_dict(weights, strict=False)
     if config.attentive.classifier:
         network.begin_as(classifier(config))

@@ -129,3 +129,9 @@ def test_people_are_taught_by_the_classifier_too(config: Config, tmp_path: Path)
     np.testing.assert_allclose(told.sum(1), 1, atol=1e-5)
     assert ((told > 0) & (told < 1)).all()
     assert taught(people, config, torch.device("cpu")) is people
+
+
+def test_a_run_of_another_kind_is_refused(config: Config, tmp_path: Path) -> None:
+    wanted = replace(config, model=replace(config.model, init=kept(arm.ARM(), tmp_path)))
+    with pytest.raises(ValueError, match="neither a landmarker's run"):
+        begun(wanted)
