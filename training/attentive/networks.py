@@ -10,10 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from training.arm.networks import ARM, FACE_PX, CellwiseLinear, FoldedARM
+from training.arm.cellwise import CellwiseLinear
+from training.arm.networks import ARM, FACE_PX, FoldedARM
+from training.data.faces import EXPRESSIONS
 from training.shape.networks import BEYOND, LANDMARKS, MAP, Landmarker, Look
 
-EXPRESSIONS = 7
 SIDE = 4  # cells of the last stage along a side
 FEATURES, UNDER = 512, 32 + 2  # of a cell; of a landmark: what lies under it, and where it lies in the shape
 
@@ -28,8 +29,8 @@ class AttentiveClassifier(Landmarker):
 
     def __init__(self, dropout: float = 0.0) -> None:
         super().__init__(dropout, depth=4)
-        self.cells = nn.Linear(FEATURES * SIDE * SIDE, EXPRESSIONS)
-        self.parts = nn.Linear(LANDMARKS * UNDER, EXPRESSIONS, bias=False)
+        self.cells = nn.Linear(FEATURES * SIDE * SIDE, len(EXPRESSIONS))
+        self.parts = nn.Linear(LANDMARKS * UNDER, len(EXPRESSIONS), bias=False)
         nn.init.zeros_(self.parts.weight)
 
     def forward(self, luma_B1HW: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:

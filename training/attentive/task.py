@@ -128,6 +128,8 @@ class AttentiveTask:
 
 
 class _Logits(nn.Module):
+    """The network's expressions alone: luma [B, 1, H, W] → logits [B, K], as `predict` asks."""
+
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
