@@ -32,6 +32,10 @@ def read(folders: Sequence[Path]) -> list[dict[str, Any]]:
         statues = path.with_name("statues.json")
         found = json.loads(statues.read_text()) if statues.exists() else {}
         report["statues"], report["sizes"] = found.get("evaluation"), found.get("sizes", {})
+        report["others"] = {
+            other.stem.removeprefix("statues_"): json.loads(other.read_text())["evaluation"]
+            for other in sorted(folder.glob("statues_*.json"))
+        }
         report["name"] = folder.name
         reports.append(report)
     faces = {
@@ -65,6 +69,11 @@ def rows(reports: Sequence[dict[str, Any]]) -> list[list[str]]:
         for size in dict.fromkeys(name for band in bands for name in band):
             recalls = (percent(band[size]["macro_recall"] if size in band else None) for band in bands)
             table.append([f"rendered statues of {size}: mean recall", *recalls])
+    others = [report.get("others") or {} for report in reports]
+    for name in dict.fromkeys(name for other in others for name in other):
+        for key, told in (("macro_recall", "mean recall"), ("calibration_error", "calibration error")):
+            values = (percent(other[name][key] if name in other else None) for other in others)
+            table.append([f"rendered statues of {name}: {told}", *values])
     return table
 
 

@@ -24,8 +24,8 @@ class Data:
     """`source`: ferplus, rafdb or folder (see `training/data/`). `path`: where it lies. `rows`: use only the first
     so many training rows (0: all), for a quick try. `statues`: rendered corpora, one or several, that are learnt beside
     it, their faces cut with the exported `landmarker`; `statues_share`: of an epoch's faces, which then has all of the
-    one kind and as many of the other, drawn anew, as that takes (0 = everybody once). `statues_test`: a corpus of other
-    heads; `mien evaluate` alone reads it.
+    one kind and as many of the other, drawn anew, as that takes (0 = everybody once). `statues_test`: corpora of other
+    heads, one or several; `mien evaluate` alone reads them.
     """
 
     source: str = "ferplus"
@@ -33,7 +33,7 @@ class Data:
     rows: int = 0
     statues: tuple[str, ...] = ()
     statues_share: float = 0.0
-    statues_test: str = ""
+    statues_test: tuple[str, ...] = ()
     landmarker: str = "model_repository/face_landmarker/3/model.onnx"
 
 

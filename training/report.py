@@ -39,7 +39,7 @@ def write(
     """Write both files, `<faces>.json` and `<faces>.html`, and return the page's path.
 
     Args:
-        faces: `PEOPLE` (validation) or `STATUES` (a rendered test corpus).
+        faces: `PEOPLE` (validation), `STATUES` (a rendered test corpus) or `statues_<name>` (a further one).
         measured: what was scored, in words: a run's best epoch, or an exported file.
         epochs: the run's lines of `metrics.jsonl`; without any there is no training curve.
         sizes: the same scores of the faces of one size each, by its name.
@@ -88,11 +88,12 @@ def _body(
     sizes: Mapping[str, Evaluation],
 ) -> str:
     data, train = config.data, config.train
+    kind = PEOPLE if faces == PEOPLE else STATUES
     unscaled = f"{percent(scores.calibration_error)} before scaling"
     curves = f"<div><h2>Training</h2>{figures.training(epochs)}</div>" if epochs else ""
     return f"""<h1>{html.escape(config.name)}</h1>
 <p class="quiet">{html.escape(config.model.method)} on {html.escape(data.source)}, {train.face_px} px,
-{scores.rows:,} {_FACES[faces]}. Measured: {html.escape(measured)}.</p>
+{scores.rows:,} {_FACES[kind]}. Measured: {html.escape(measured)}.</p>
 <div class="figures">
 {_figure(percent(scores.accuracy) + " %", "accuracy", span(scores.accuracy_interval))}
 {_figure(percent(scores.macro_f1) + " %", "macro F1", span(scores.macro_f1_interval))}
@@ -109,7 +110,7 @@ def _body(
 <div class="pair">{curves}<div><h2>Reliability</h2>{figures.reliability(scores.reliability)}</div></div>
 <p class="quiet">Intervals are 95 %: Wilson's for shares, bootstrap over faces for macro F1. The calibration error and
 the reliability curve are after temperature scaling, measured on each half of the faces with the temperature of the
-other half; a temperature of {scores.temperature:.3f} fits all of them. {_CHOSEN[faces]}
+other half; a temperature of {scores.temperature:.3f} fits all of them. {_CHOSEN[kind]}
 An expression shown is not an emotion felt.</p>"""
 
 

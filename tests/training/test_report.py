@@ -66,6 +66,16 @@ def test_statues_of_each_size_are_compared(tmp_path: Path) -> None:
     assert re.search(r"\| rendered statues of 0–32 px: mean recall \| – \| \d+\.\d \|", table)
 
 
+def test_statues_of_further_corpora_have_reports_and_rows_of_their_own(tmp_path: Path) -> None:
+    for name in ("people", "both"):
+        report.write(tmp_path / name, config(), scores(), "a file")
+    page = report.write(tmp_path / "both", config(), scores(), "a file", [], f"{report.STATUES}_other_heads")
+    assert page.name == "statues_other_heads.html"
+    assert "Nothing was chosen on these faces" in page.read_text()
+    table = comparison.write([tmp_path / "people", tmp_path / "both"], tmp_path).with_suffix(".md").read_text()
+    assert re.search(r"\| rendered statues of other_heads: mean recall \| – \| \d+\.\d \|", table)
+
+
 def test_scores_on_different_faces_are_not_compared(tmp_path: Path) -> None:
     report.write(tmp_path / "one", config(), scores(), "a file")
     report.write(tmp_path / "two", config(), scores(50), "a file")

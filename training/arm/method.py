@@ -30,8 +30,8 @@ def build(config: Config, process: Process) -> ClassificationTask:
 
 
 def evaluate(config: Config, folder: Path, model: Path | None) -> str:
-    """Score the run's best epoch, or the exported file `model`: `report.html` on the validation faces, and
-    `statues.html` on a test corpus, if the configuration names one."""
+    """Score the run's best epoch, or the exported file `model`: `report.html` on the validation faces,
+    `statues.html` on the first test corpus that the configuration names, and `statues_<corpus>.html` on each other."""
     if model is not None:
         measured, epochs = f"the exported file {model.name}", []
         answers, side_px = of_file(model), networks.FACE_PX
@@ -45,8 +45,8 @@ def evaluate(config: Config, folder: Path, model: Path | None) -> str:
     page = report.write(folder, config, result, measured, epochs)
     low, high = result.accuracy_interval
     told = f"Accuracy {result.accuracy:.4f} ({low:.4f} to {high:.4f}), macro F1 {result.macro_f1:.4f}: see {page}"
-    if config.data.statues_test:
-        found = statues.read(Path(config.data.statues_test), Path(config.data.landmarker))
+    for number, corpus in enumerate(map(Path, config.data.statues_test)):
+        found = statues.read(corpus, Path(config.data.landmarker))
         found = found.take(found.clear)
         given = predict(answers, found.table, side_px)
         result = score(found.table.labels, given)
@@ -55,9 +55,11 @@ def evaluate(config: Config, folder: Path, model: Path | None) -> str:
             rows = found.size == size
             if rows.any():
                 bands[f"{size} px"] = score(found.table.labels[rows], given[rows])
-        page = report.write(folder, config, result, measured, [], report.STATUES, bands)
+        name = f"{report.STATUES}_{corpus.name}" if number else report.STATUES
+        page = report.write(folder, config, result, measured, [], name, bands)
         told += (
-            f"\nStatues: macro recall {result.macro_recall:.4f} of {result.rows:,} unseen rendered faces: see {page}"
+            f"\nStatues of {corpus.name}: macro recall {result.macro_recall:.4f} of {result.rows:,} unseen rendered "
+            f"faces: see {page}"
         )
     return told
 

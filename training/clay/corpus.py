@@ -48,7 +48,7 @@ class Corpus:
         box: `[n, 4] float32` (x, y, width, height) of the face: forehead to chin, cheek to cheek; NaN if unknown.
         pose: `[n, 3] float32` (yaw, pitch, roll): yaw > 0 turns the face to the picture's right, pitch > 0 looks up,
             roll > 0 leans clockwise.
-        kind: `[n] str`, the head model: `ict` or `scan`.
+        kind: `[n] str`, the head model: `ict`, `makehuman` or `scan`.
         material, light, posture: `[n] str`.
         size: `[n, 2] int64` (width, height) of the picture.
     """

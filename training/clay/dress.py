@@ -6,7 +6,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from training.clay.ict import BACK, FACE, HeadModel
+from training.clay.head_model import BACK, FACE, HeadModel
 
 F32 = NDArray[np.float32]
 POSTURES = ("kneeling", "general", "standing", "cavalry", "civil", "bust")  # the paper's five, and no dress at all

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from training.clay import dress, raster
 from training.clay.dress import POSTURES
-from training.clay.ict import BACK, EYE, FACE, IRIS, MOUTH, TEETH, HeadModel
+from training.clay.head_model import BACK, EYE, FACE, IRIS, MOUTH, TEETH, HeadModel
 
 F32 = NDArray[np.float32]
 
@@ -30,7 +30,8 @@ class Head:
             hair, brows and beard along the normal. tint: `[v, 3]` factors on the albedo (pupils, painted hair).
         moving: number of vertices that move, the first ones of `rest`. shapes: name → `[moving, 3]`.
         landmarks: `[68]` vertex numbers. outline: vertex numbers of the face, forehead to chin and cheek to cheek.
-        posture: one of `POSTURES`. measured: whether its landmarks and units are known; a scan's are not.
+        posture: one of `POSTURES`. kind: `Corpus.kind`. measured: whether its landmarks and units are known; a
+            scan's are not.
     """
 
     rest: F32
@@ -42,6 +43,7 @@ class Head:
     landmarks: NDArray[np.int64]
     outline: NDArray[np.int64]
     posture: str
+    kind: str
     measured: bool = True
 
     def making(self, weights: dict[str, float]) -> F32:
@@ -88,6 +90,7 @@ def carve(model: HeadModel, random: Generator) -> Head:
         model.landmarks,
         np.flatnonzero(outline & kept),
         posture,
+        model.kind,
     )
 
 

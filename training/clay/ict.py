@@ -1,4 +1,4 @@
-"""ICT-FaceKit, the head model under every rendered head, read in either of two forms.
+"""ICT-FaceKit, the head model under most rendered heads, read in either of two forms.
 
 ICT-FaceKit Light (Li et al., "Learning Formation of Physically-Based Face Attributes", CVPR 2020) is MIT-licensed and
 not part of Mien. Get it from its origin, https://github.com/ICT-VGL/ICT-FaceKit, and name its folder `FaceXModel`
@@ -12,42 +12,21 @@ y points up, z out of the face, x to the person's left; centimetres.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-F32 = NDArray[np.float32]
+from training.clay.head_model import F32, PARTS, HeadModel
+
+KIND = "ict"
 KEPT = {
     "M_Face": "face", "M_BackHead": "back", "M_GumsTongue": "mouth", "M_Teeth": "teeth",
     "M_ScleraLeft": "eye", "M_ScleraRight": "eye", "M_IrisLeft": "iris", "M_IrisRight": "iris",
 }  # fmt: skip
-PARTS = ("face", "back", "mouth", "teeth", "eye", "iris")
-FACE, BACK, MOUTH, TEETH, EYE, IRIS = range(len(PARTS))
 _HELP = "get ICT-FaceKit (https://github.com/ICT-VGL/ICT-FaceKit) and name its folder FaceXModel, or a packed .npz"
 
 
-@dataclass(frozen=True, slots=True)
-class HeadModel:
-    """A neutral head and the ways in which it may differ.
-
-    Attributes:
-        neutral: `[v, 3]`. identity: `[i, v, 3]`, one unit of standard deviation each. expressions: name → `[v, 3]`.
-        triangles: `[t, 3]`. part: `[v]`, index into `PARTS`; lashes, tear fluid and blend surfaces are left out.
-        landmarks: `[68]` vertex numbers, iBUG's order.
-    """
-
-    neutral: F32
-    identity: F32
-    expressions: dict[str, F32]
-    triangles: NDArray[np.int32]
-    part: NDArray[np.int8]
-    landmarks: NDArray[np.int64]
-
-
-@lru_cache(maxsize=1)
 def read(path: Path) -> HeadModel:
     """Read the packed file or the original folder.
 
@@ -55,7 +34,6 @@ def read(path: Path) -> HeadModel:
         FileNotFoundError: neither is there; says where to get it.
         ValueError: it is not ICT-FaceKit.
     """
-    path = path.expanduser()
     if path.is_dir() and (path / "ict_facekit.npz").exists():
         path = path / "ict_facekit.npz"
     if path.is_dir():
@@ -98,6 +76,7 @@ def _without_unused(
     for value in range(len(PARTS)):  # a seam's vertices belong to the later part
         part[triangles[of_triangle == value].ravel()] = value
     return HeadModel(
+        KIND,
         neutral[used],
         identity[:, used],
         {name: offset[used] for name, offset in expressions.items()},

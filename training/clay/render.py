@@ -21,7 +21,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from training.clay import backdrop, head, ict, scans, scene, units
+from training.clay import backdrop, head, head_model, scans, scene, units
 from training.clay.corpus import mask_path, picture_path
 from training.clay.settings import Clay
 from training.data.faces import EXPRESSIONS
@@ -41,7 +41,7 @@ def render(clay: Clay, count: int, folder: Path, processes: int = 0) -> Iterator
         FileNotFoundError: no head model; says where to get it.
         ValueError: the folder holds a corpus of another recipe, or of a version that knew less.
     """
-    ict.read(Path(clay.head_model))  # a missing head model is told before anything starts
+    head_model.read(Path(clay.head_model))  # a missing head model is told before anything starts
     folder = folder.expanduser()
     _claim(clay, folder)
     size = HEADS_IN_A_PART * clay.scenes * clay.variants
@@ -69,7 +69,8 @@ def render_part(clay: Clay, folder: Path, start: int, end: int) -> None:
     import pyarrow
     import pyarrow.parquet
 
-    model, photos = ict.read(Path(clay.head_model)), backdrop.photos(clay.backgrounds)
+    model = head_model.read(Path(clay.head_model))
+    photos = backdrop.photos(clay.backgrounds)
     rows: list[dict[str, Any]] = []
     carved: tuple[int, head.Head] | None = None
     for index in range(start, end):
@@ -118,7 +119,7 @@ def _picture(
         "visible": [bool(value) and carved.measured for value in taken.visible],
         "box": [float(value) for value in taken.box],
         "pose": list(drawn.pose),
-        "kind": "ict" if carved.measured else "scan",
+        "kind": carved.kind,
         "material": drawn.material,
         "light": drawn.light,
         "posture": carved.posture,

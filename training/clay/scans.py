@@ -57,5 +57,5 @@ def carve(folder: str, random: Generator) -> Head:
     central = outline[np.argsort((rest[outline, :2] ** 2).sum(1))[:68]]
     return Head(
         rest, triangles, np.zeros(len(rest), np.float32), np.ones((len(rest), 3), np.float32),
-        len(rest), {}, central.astype(np.int64), outline, "bust", measured=False,
+        len(rest), {}, central.astype(np.int64), outline, "bust", "scan", measured=False,
     )  # fmt: skip

@@ -14,7 +14,7 @@ class Clay:
     """Attributes:
     name: prefix of the identities; two corpora with different names and seeds share no head.
     seed: everything is a function of it and of the picture's number.
-    head_model: ICT-FaceKit, see `training/clay/ict.py`.
+    head_model: ICT-FaceKit or MakeHuman, see `training/clay/head_model.py`.
     backgrounds: a folder of photos to stand in ('' = drawn walls and earth only); those that `yunet_faces.json`
         lists are left out.
     scans: a folder of scanned heads (see `scans.py`), '' = none; every `scan_every`th identity is one of them. Not for

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow.parquet
 import pytest
 
-from training.clay import backdrop, corpus, head, ict, render, scene, sheet
+from training.clay import backdrop, corpus, head, head_model, render, scene, sheet
 from training.clay.settings import Clay, from_dict, load
 
 COUNT = 14  # one whole part of twelve pictures and a piece of the next
@@ -152,7 +152,7 @@ def test_pictures_of_a_scene_differ_in_the_face_alone(rendered: Path) -> None:
 
 def test_a_positive_yaw_turns_the_nose_to_the_right_and_a_positive_roll_leans_clockwise(clay: Clay) -> None:
     random = np.random.default_rng(0)
-    carved = head.carve(ict.read(Path(clay.head_model)), random)
+    carved = head.carve(head_model.read(Path(clay.head_model)), random)
     drawn = scene.draw(clay, backdrop.photos(""), random)
     face = carved.making({})
 
@@ -186,7 +186,7 @@ def test_a_misspelt_key_is_refused(tmp_path: Path) -> None:
 def test_the_real_head_model_has_every_shape_that_the_units_need() -> None:
     from training.clay.units import GAZES, NUISANCES, SHAPES
 
-    model = ict.read(REAL)
+    model = head_model.read(REAL)
     stems = {name.removesuffix("_L").removesuffix("_R") for name in model.expressions}
     needed = {shape for shapes in SHAPES.values() for shape, _ in shapes} | {*NUISANCES, *GAZES}
     assert needed <= stems
