@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
-from training.attentive.settings import Attention
 from training.data.augment import Augmentation
 from training.fcos.scenes import Scenes
 from training.ganimation.settings import Generation
@@ -39,10 +38,10 @@ class Data:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """`method`: arm, resnet18 or attentive (expressions), fcos (face detector), shape (landmarker) or ganimation
-    (expressions put on faces). `init`: what to start from ('' = from scratch): another run's checkpoint or an exported
-    model, see `training/warm_start.py`; ganimation and attentive take a checkpoint only. `width`, `stride`: of the
-    classifiers' backbone, see `training/arm/networks.py`; only 64 and 32 are ResNet-18 and can be exported."""
+    """`method`: arm or resnet18 (expressions), fcos (face detector), shape (landmarker) or ganimation (expressions put
+    on faces). `init`: what to start from ('' = from scratch): another run's checkpoint or an exported model, see
+    `training/warm_start.py`; ganimation takes a checkpoint only. `width`, `stride`: of the classifiers' backbone, see
+    `training/arm/networks.py`; only 64 and 32 are ResNet-18 and can be exported."""
 
     method: str = "arm"
     dropout: float = 0.0
@@ -105,8 +104,7 @@ class Config:
     """Everything that decides a run. `name` is the run's folder under `runs/`.
 
     `scenes` is for the face detector (method fcos) alone, `shape` for the landmarker (method shape), `generation` for
-    the expression generator (method ganimation), `shape` and `attentive` for the attentive classifier; none of them
-    uses `loss`, the generator no `data` either.
+    the expression generator (method ganimation); none of them uses `loss`, the generator no `data` either.
     """
 
     name: str
@@ -119,7 +117,6 @@ class Config:
     scenes: Scenes = field(default_factory=Scenes)
     shape: Shape = field(default_factory=Shape)
     generation: Generation = field(default_factory=Generation)
-    attentive: Attention = field(default_factory=Attention)
 
 
 def load(path: Path) -> Config:

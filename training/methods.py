@@ -18,7 +18,6 @@ from training.task import Task
 ROLES = {
     "arm": ("training.arm.method", "expression_classifier"),
     "resnet18": ("training.arm.method", "expression_classifier"),
-    "attentive": ("training.attentive.method", "expression_classifier"),
     "fcos": ("training.fcos.method", "face_detector"),
     "shape": ("training.shape.method", "face_landmarker"),
     "ganimation": ("training.ganimation.method", "expression_generator"),

@@ -10,7 +10,6 @@ from typing import Any
 from training import checkpoint
 from training.arm import networks
 from training.arm.networks import ARM, ResNet18
-from training.attentive.networks import AttentiveClassifier
 from training.config import Config, from_dict
 
 
@@ -20,7 +19,7 @@ class Run:
 
     folder: Path
     config: Config
-    network: AttentiveClassifier | ARM | ResNet18
+    network: ARM | ResNet18
     scores: dict[str, float]
 
 
@@ -35,21 +34,10 @@ def open_run(folder: Path) -> Run:
         raise FileNotFoundError(f"no run in {folder}: train its configuration first (mien train CONFIG)")
     config = from_dict(json.loads(record.read_text()))
     best = checkpoint.load(folder / "best.pt")
-    network = built(config)
+    model = config.model
+    network = networks.build(model.method, model.dropout, config.train.face_px, model.width, model.stride)
     network.load_state_dict(best["weights"], strict=True)
     return Run(folder, config, network.eval(), best["scores"])
-
-
-def built(config: Config) -> AttentiveClassifier | ARM | ResNet18:
-    """The classifier that a configuration names, as it is before it learns.
-
-    Raises:
-        ValueError: an unknown method, or a network that cannot be.
-    """
-    model = config.model
-    if model.method == "attentive":
-        return AttentiveClassifier(model.dropout)
-    return networks.build(model.method, model.dropout, config.train.face_px, model.width, model.stride)
 
 
 def epochs(folder: Path) -> list[dict[str, Any]]:

@@ -51,12 +51,8 @@ def _from_export(network: nn.Module, path: Path, example: Callable[[], Tensor]) 
     if not path.exists():
         raise FileNotFoundError(f"no model at {path}: export one first (mien export CONFIG)")
     graph = onnx.load(path).graph
-    # The served graph wraps the network under one name or two: `classifier.fc.weight` is `fc.weight` here, and so is
-    # `classifier.network.fc.weight`.
-    stored = {
-        item.name.partition(".")[2].removeprefix("network."): onnx.numpy_helper.to_array(item)
-        for item in graph.initializer
-    }
+    # The served graph wraps the network under one name: `classifier.fc.weight` is `fc.weight` here.
+    stored = {item.name.partition(".")[2]: onnx.numpy_helper.to_array(item) for item in graph.initializer}
     stored = _renumbered(network, stored | _of_8_bits(stored))
     taken = set()
     with torch.no_grad():

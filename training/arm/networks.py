@@ -10,7 +10,6 @@ Expression Representation via De-albino and Affinity" (arXiv 2103.10189), writte
 from __future__ import annotations
 
 import math
-from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -22,14 +21,6 @@ from training.arm.convolution import ColumnsConv2d
 _COLUMNS_FROM = 512  # channels
 FACE_PX = 112  # side of the square face that the classifiers take
 LUMA_WEIGHTS = (0.299, 0.587, 0.114)  # ITU-R BT.601, as OpenCV's RGB→grey: FER+ was stored as that grey
-
-
-class Classifier(Protocol):
-    """What can be served: a network whose logits are sums over a grid of the face."""
-
-    def evidence(self, face_px: int = FACE_PX) -> nn.Module:
-        """It as luma [B, 1, H, W] → evidence [B, K, h, w], whose sum over the cells is the logits, less the mean of a
-        row's."""
 
 
 class BasicBlock(nn.Module):
@@ -245,7 +236,7 @@ class ServedClassifier(nn.Module):
     of its sum over the cells is the probabilities.
     """
 
-    def __init__(self, evidence: nn.Module, temperature: float = 1.0) -> None:
+    def __init__(self, evidence: Evidence, temperature: float = 1.0) -> None:
         super().__init__()
         self.classifier = evidence
         self.temperature = temperature
@@ -277,7 +268,7 @@ def build(
     return ARM(dropout=dropout, face_px=face_px, width=width, stride=stride)
 
 
-def served(network: Classifier, temperature: float = 1.0, face_px: int = FACE_PX) -> ServedClassifier:
+def served(network: ARM | ResNet18, temperature: float = 1.0, face_px: int = FACE_PX) -> ServedClassifier:
     """The network as it is exported, for faces of `face_px`: its head as evidence, a row's sums its own.
 
     `network` keeps its layers.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -24,11 +24,9 @@ from training.clay.corpus import MIRROR, Corpus
 from training.data.augment import Augmentation, resample
 from training.data.faces import held_out
 from training.shape.settings import Shape
-from training.shape.squares import Square, around, cut, five_points, inner, to_square
+from training.shape.squares import Square, around, cut, five_points, to_square
 
 REACH = 1.45
-# Landmarks `[n, 68, 2]` in units of the landmarker's square → another square in it, `[n, 4]`: centre x, y, side, roll.
-Framing = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,33 +90,23 @@ def nominal(corpus: Corpus, row: int) -> Square:
     return around(corpus.box[row], five_points(corpus.landmarks[row]))
 
 
-def load(
-    corpus: Corpus,
-    rows: Sequence[int] | NDArray[np.intp],
-    side_px: int,
-    shown: bool = True,
-    framing: Framing | None = None,
-) -> Crops:
-    """Read and cut the rows, a progress bar the while; about the landmarker's square, or the one that `framing` tells,
-    which is the nominal one then."""
-    squares = [nominal(corpus, int(row)) for row in rows]
-    if framing is not None and squares:
-        points = np.stack([to_square(corpus.landmarks[row], one) for row, one in zip(rows, squares, strict=True)])
-        squares = [inner(one, frame) for one, frame in zip(squares, framing(points), strict=True)]
+def load(corpus: Corpus, rows: Sequence[int] | NDArray[np.intp], side_px: int, shown: bool = True) -> Crops:
+    """Read and cut the rows, a progress bar the while."""
     crops = Crops(
         np.empty((len(rows), side_px, side_px), np.uint8),
         np.empty((len(rows), 68, 2), np.float32),
         corpus.visible[rows],
         corpus.action_units[rows],
-        np.array([square.roll_deg for square in squares], np.float32),
+        np.empty(len(rows), np.float32),
         corpus.scene[rows],
     )
 
     def one(at: int) -> None:
-        square = squares[at]
+        square = nominal(corpus, int(rows[at]))
         luma = cv2.cvtColor(corpus.image(int(rows[at])), cv2.COLOR_RGB2GRAY).astype(np.uint8, copy=False)
         crops.faces[at] = cut(luma, replace(square, side=square.side * REACH), side_px)
         crops.landmarks[at] = to_square(corpus.landmarks[rows[at]], square)
+        crops.roll_deg[at] = square.roll_deg
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for _ in track(pool.map(one, range(len(rows))), "heads into memory", len(rows), disable=not shown):

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from training.clay.corpus import Corpus
-from training.shape.crops import Framing, nominal, usable
+from training.shape.crops import nominal, usable
 from training.shape.networks import Landmarker, ServedLandmarker
 from training.shape.squares import Square, cut, inner, to_picture, to_square
 
@@ -64,17 +64,6 @@ def default_frame_shape(mean: NDArray[np.float32]) -> NDArray[np.float32]:
     return ((mean - (x, y)) / side + 0.5).astype(np.float32)
 
 
-def framing(shape: NDArray[np.float32]) -> Framing:
-    """Where the square lies about known landmarks, by the served graph's own formula; `shape` as in `served`."""
-    model = served(Landmarker().eval(), shape)
-
-    @torch.inference_mode()
-    def frames(landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
-        return model.frame(torch.from_numpy(landmarks)).numpy()
-
-    return frames
-
-
 def frame_shape(
     network: Landmarker, faces: NDArray[np.uint8], mean: NDArray[np.float32], side_px: int = 112
 ) -> NDArray[np.float32]:
@@ -87,30 +76,14 @@ def frame_shape(
     # Laying the mean shape of the landmarker's own square tells where that square should have been: one correction.
     answers = of_network(served(network, mean))
     px = faces.shape[1]
-    guess = _guess(px)
+    x, y, side = DEFAULT_FRAME
+    guess = Square(px / 2 + (0.5 - x) / side * px, px / 2 + (0.5 - y) / side * px, px / side)
     first = answers(_cut_all(faces, [guess] * len(faces), side_px))
     squares = [inner(guess, frame) for frame in first["frame"]]
     second = answers(_cut_all(faces, squares, side_px))
     sure = second["quality"][:, 0] >= np.median(second["quality"])
     found = [to_picture(points, square) / px for points, square in zip(second["landmarks"], squares, strict=True)]
     return np.median(np.stack(found)[sure], 0).astype(np.float32)
-
-
-def framed_shape(model: Function, faces: NDArray[np.uint8], side_px: int = 112) -> NDArray[np.float32]:
-    """As `frame_shape`, of an exported landmarker, whose own frame is not asked."""
-    px = faces.shape[1]
-    guess = _guess(px)
-    crops = _cut_all(faces, [guess] * len(faces), side_px)
-    parts = [model(crops[at : at + _BATCH]) for at in range(0, len(crops), _BATCH)]
-    landmarks, quality = (np.concatenate([part[name] for part in parts]) for name in ("landmarks", "quality"))
-    sure = quality[:, 0] >= np.median(quality)
-    return np.median(to_picture(landmarks[sure], guess) / px, 0).astype(np.float32)
-
-
-def _guess(px: int) -> Square:
-    """The landmarker's square about a face that fills a picture of `px` as the classifier wants it."""
-    x, y, side = DEFAULT_FRAME
-    return Square(px / 2 + (0.5 - x) / side * px, px / 2 + (0.5 - y) / side * px, px / side)
 
 
 def _cut_all(faces: NDArray[np.uint8], squares: list[Square], side_px: int) -> NDArray[np.uint8]:

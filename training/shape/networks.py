@@ -12,7 +12,6 @@ pose regression", ECCV 2018; the top-down path: Lin et al., "Feature pyramid net
 from __future__ import annotations
 
 import copy
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -29,22 +28,6 @@ BEYOND = 2
 QUALITY_SCALE = 0.05  # the expected error, in units of the crop's side, at which quality has fallen to 1/e
 
 
-class Look(NamedTuple):
-    """What is seen of a face before anything is told of it.
-
-    `landmarks` [B, L, 2], `spread` [B, L]: mean and deviation of each map of `heat` [B, L, 32, 32], in units of the
-    crop's side. `under` [B, L, C]: what the fused map holds under each landmark's heat. `shape` [B, L, 2]: where the
-    landmarks lie to each other. `coarse` [B, C, 7, 7]: the trunk's third stage.
-    """
-
-    landmarks: Tensor
-    spread: Tensor
-    heat: Tensor
-    under: Tensor
-    shape: Tensor
-    coarse: Tensor
-
-
 class Landmarker(nn.Module):
     """Luma [B, 1, 112, 112] → landmarks [B, L, 2] (x, y) in units of the crop's side, logits of the units [B, K],
     logit of the share of landmarks that can be seen [B], log of their expected mean error in the crop's sides [B], and
@@ -58,10 +41,9 @@ class Landmarker(nn.Module):
     Uncertainty: the coarsest map's mean and how wide each heat map is.
     """
 
-    def __init__(self, dropout: float = 0.0, depth: int = 3) -> None:
-        """`depth`: of the trunk; its stages from the fourth on, if it has more, are a subclass's."""
+    def __init__(self, dropout: float = 0.0) -> None:
         super().__init__()
-        self.backbone = Backbone(depth=depth)
+        self.backbone = Backbone(depth=3)
         self.from_coarse = nn.Conv2d(256, 64, 1)
         self.from_middle = nn.Conv2d(128, 64, 1)
         self.from_fine = nn.Conv2d(64, 64, 1)
@@ -82,32 +64,25 @@ class Landmarker(nn.Module):
         self.register_buffer("places", places, persistent=False)
 
     def forward(self, luma_B1HW: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        return self.tell(self.look(luma_B1HW))
-
-    def look(self, luma_B1HW: Tensor) -> Look:
         stem, stages = self.backbone.stem, self.backbone.stages
         finest = stem[:3](standardise(luma_B1HW))
         fine = stages[:2](stem[3](finest))
         middle = stages[2:4](fine)
-        coarse = stages[4:6](middle)
+        coarse = stages[4:](middle)
         blended = self.blend(_twice(self.from_coarse(coarse)) + self.from_middle(middle))
         seen_finely = self.from_fine(fine) + self.from_finest(finest)
         fused = self.sharpen(F.pad(_twice(blended) + seen_finely, [BEYOND] * 4))
         heat_BLHW = torch.softmax(self.heat(fused).float().flatten(2), 2).unflatten(2, fused.shape[2:])
         landmarks_BL2, spread_BL = self.expectation(heat_BLHW)
+        pooled_BC11 = coarse.mean((2, 3), keepdim=True)
         local_BPC = self.local(fused).flatten(2).transpose(1, 2)
         under_BLC = heat_BLHW.detach().flatten(2).to(local_BPC.dtype) @ local_BPC
         shape_BC11 = self.level(_normalised(landmarks_BL2.detach()).flatten(1)[:, :, None, None])
-        return Look(landmarks_BL2, spread_BL, heat_BLHW, under_BLC, shape_BC11.unflatten(1, (-1, 2))[..., 0, 0], coarse)
-
-    def tell(self, look: Look) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        pooled_BC11 = look.coarse.mean((2, 3), keepdim=True).float()
-        parts = (look.under.flatten(1).float(), look.shape.flatten(1))
-        seen = torch.cat([*(part[:, :, None, None] for part in parts), pooled_BC11], 1)
+        seen = torch.cat([under_BLC.flatten(1)[:, :, None, None].float(), shape_BC11, pooled_BC11.float()], 1)
         read_BC11 = self.reading(seen)
         units_BK, contrast_BK = (head(read_BC11).flatten(1).float() for head in (self.units, self.contrast))
-        trust_B2 = self.trust(torch.cat([pooled_BC11, look.spread.detach()[:, :, None, None]], 1)).flatten(1)
-        return look.landmarks, units_BK, trust_B2[:, 0].float(), trust_B2[:, 1].float(), contrast_BK
+        trust_B2 = self.trust(torch.cat([pooled_BC11.float(), spread_BL.detach()[:, :, None, None]], 1)).flatten(1)
+        return landmarks_BL2, units_BK, trust_B2[:, 0].float(), trust_B2[:, 1].float(), contrast_BK
 
     def expectation(self, heat_BLHW: Tensor) -> tuple[Tensor, Tensor]:
         """Mean place (x, y) and standard deviation of each heat map, in units of the crop's side."""

@@ -13,7 +13,7 @@ from training.clay.corpus import Corpus
 from training.config import Config
 from training.loop import Process
 from training.shape import method
-from training.shape.frame import DEFAULT_FRAME, default_frame_shape, frame_shape, framed_shape, mean_shape
+from training.shape.frame import default_frame_shape, frame_shape, mean_shape
 from training.shape.networks import Landmarker
 from training.shape.task import ShapeTask
 
@@ -52,23 +52,6 @@ def test_pictures_of_a_scene_are_in_one_batch_and_all_are_seen(config: Config) -
         _, count = np.unique(task.train.scene[batch], return_counts=True)
         assert (count == 2).mean() > 0.8
     assert not np.array_equal(rows, np.concatenate([task._rows(1, step) for step in range(task.steps_per_epoch)]))
-
-
-def test_the_framed_shape_is_where_the_surer_half_of_the_faces_has_its_landmarks() -> None:
-    random = np.random.default_rng(0)
-    true = random.uniform(0.2, 0.8, (68, 2)).astype(np.float32)  # in units of the face's picture
-    px, (x, y, side) = 48, DEFAULT_FRAME
-    # the landmarker's square is 1 / side of the picture's, and its middle lies so that the frame is the picture
-    in_square = (true - 0.5) * side + (x, y)
-
-    def model(crops: np.ndarray) -> dict[str, np.ndarray]:
-        sure = crops[:, 0, 0, 0] > 128
-        landmarks = np.where(sure[:, None, None], in_square, in_square + 0.3)
-        return {"landmarks": landmarks.astype(np.float32), "quality": sure[:, None].astype(np.float32)}
-
-    faces = np.full((70, px, px), 20, np.uint8)
-    faces[::2] = 200
-    np.testing.assert_allclose(framed_shape(model, faces), true, atol=1e-4)
 
 
 def _saved(state: dict[str, object]) -> io.BytesIO:

@@ -80,10 +80,8 @@ def draw(landmarks: NDArray[np.float64], box: NDArray[np.float64], units: NDArra
     return np.repeat(picture[..., None], 3, 2), mask
 
 
-def write(folder: Path, heads: int, per_head: int = 4, side_px: int = 128, scans: int = 0, seed: int = 0,
-          named: tuple[str, ...] = ("",)) -> Path:  # fmt: skip
-    """A corpus of `heads` x `per_head` pictures, its last `scans` rows without landmarks and units; their expressions
-    are called `named`, one after the other, whatever their units."""
+def write(folder: Path, heads: int, per_head: int = 4, side_px: int = 128, scans: int = 0, seed: int = 0) -> Path:
+    """A corpus of `heads` x `per_head` pictures, its last `scans` rows without landmarks and units."""
     random = np.random.default_rng(seed)
     rows = []
     for index in range(heads * per_head):
@@ -109,8 +107,8 @@ def write(folder: Path, heads: int, per_head: int = 4, side_px: int = 128, scans
                 "index": index,
                 "identity": f"{seed}_{index // per_head}",
                 "scene": index // per_head,
-                "expression": named[index % len(named)],
-                "intensity": 0.8 if named[index % len(named)] else 0.5,
+                "expression": "",
+                "intensity": 0.5,
                 "action_units": np.full(17, np.nan).tolist() if scan else units.tolist(),
                 "landmarks": np.full(136, np.nan).tolist() if scan else landmarks.ravel().tolist(),
                 "visible": ((landmarks >= 0) & (landmarks < side_px)).all(1).tolist(),
