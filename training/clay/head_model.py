@@ -51,6 +51,8 @@ def read(path: Path) -> HeadModel:
     from training.clay import ict, makehuman  # they make what is defined here
 
     path = path.expanduser()
+    if not path.exists():
+        raise FileNotFoundError(f"no head model at {path}: {ict.HELP}; or, for MakeHuman's head, {makehuman.HELP}")
     if makehuman.is_there(path):
         return makehuman.read(path)
     return ict.read(path)

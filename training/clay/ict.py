@@ -24,26 +24,24 @@ KEPT = {
     "M_Face": "face", "M_BackHead": "back", "M_GumsTongue": "mouth", "M_Teeth": "teeth",
     "M_ScleraLeft": "eye", "M_ScleraRight": "eye", "M_IrisLeft": "iris", "M_IrisRight": "iris",
 }  # fmt: skip
-_HELP = "get ICT-FaceKit (https://github.com/ICT-VGL/ICT-FaceKit) and name its folder FaceXModel, or a packed .npz"
+HELP = "get ICT-FaceKit (https://github.com/ICT-VGL/ICT-FaceKit) and name its folder FaceXModel, or a packed .npz"
 
 
 def read(path: Path) -> HeadModel:
     """Read the packed file or the original folder.
 
     Raises:
-        FileNotFoundError: neither is there; says where to get it.
+        FileNotFoundError: the folder lacks a file; says where to get it.
         ValueError: it is not ICT-FaceKit.
     """
     if path.is_dir() and (path / "ict_facekit.npz").exists():
         path = path / "ict_facekit.npz"
     if path.is_dir():
         return _without_unused(*_read_folder(path))
-    if not path.exists():
-        raise FileNotFoundError(f"no head model at {path}: {_HELP}")
     with np.load(path, allow_pickle=False) as held:
         missing = {"neutral", "expr", "expr_names", "identity", "tri", "tri_material", "landmarks68"} - set(held)
         if missing:
-            raise ValueError(f"{path} lacks {', '.join(sorted(missing))}: {_HELP}")
+            raise ValueError(f"{path} lacks {', '.join(sorted(missing))}: {HELP}")
         names = [str(name) for name in held["expr_names"]]
         offsets = held["expr"].astype(np.float32)
         materials = [str(name) for name in held["material_names"]]
@@ -89,11 +87,11 @@ def _without_unused(
 def _read_folder(folder: Path) -> tuple[F32, F32, dict[str, F32], NDArray[np.int64], list[str], NDArray[np.int64]]:
     base = folder / "generic_neutral_mesh.obj"
     if not base.exists() or not (folder / "vertex_indices.json").exists():
-        raise FileNotFoundError(f"no generic_neutral_mesh.obj and vertex_indices.json in {folder}: {_HELP}")
+        raise FileNotFoundError(f"no generic_neutral_mesh.obj and vertex_indices.json in {folder}: {HELP}")
     indices = json.loads((folder / "vertex_indices.json").read_text())
     landmarks = next((value for value in indices.values() if isinstance(value, list) and len(value) == 68), None)
     if landmarks is None:
-        raise ValueError(f"{folder / 'vertex_indices.json'} names no 68 landmarks: {_HELP}")
+        raise ValueError(f"{folder / 'vertex_indices.json'} names no 68 landmarks: {HELP}")
     neutral, triangles, materials = _read_obj(base)
     shapes = {path.stem: _read_obj(path)[0] - neutral for path in sorted(folder.glob("*.obj")) if path != base}
     identity = np.stack([shape for name, shape in shapes.items() if name.startswith("identity")])

