@@ -9,8 +9,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from training.metrics import calibration_error
-
 LOWEST, HIGHEST = 0.05, 20.0
 GOLDEN = (5**0.5 - 1) / 2
 
@@ -65,8 +63,3 @@ def cross_fit(labels: NDArray[np.int64], probabilities: NDArray[np.float32], see
     for fitted, held_out in (halves, halves[::-1]):
         calibrated[held_out] = apply(probabilities[held_out], fit(labels[fitted], probabilities[fitted]))
     return calibrated
-
-
-def cross_fitted_error(labels: NDArray[np.int64], probabilities: NDArray[np.float32]) -> float:
-    """Expected calibration error after temperature scaling, cross-fitted."""
-    return calibration_error(labels, cross_fit(labels, probabilities))
