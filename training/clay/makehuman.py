@@ -85,9 +85,8 @@ def read(path: Path) -> HeadModel:
 
     neutral = fine(vertices + mean - np.float32(_ORIGIN))
     modes = (*_macro_modes(macro, targets), *_feature_modes(targets))
-    identity = [
-        fine(mode - mode[list(LANDMARKS)].mean(0)) for mode in modes
-    ]  # the head's place is the camera's business
+    # without what moves the whole head: its place is the camera's business
+    identity = [fine(mode - mode[list(LANDMARKS)].mean(0)) for mode in modes]
     return HeadModel(
         KIND,
         neutral,
@@ -110,6 +109,11 @@ class _Targets:
         return self.of_file(self.path / "mpfb2" / "targets" / f"{name}.target.gz")
 
     def of_file(self, path: Path) -> F32:
+        """The same, of any file, gzipped or not.
+
+        Raises:
+            FileNotFoundError: it is not there; says where to get it.
+        """
         if not path.exists():
             raise FileNotFoundError(f"no {path}: {HELP}")
         text = gzip.decompress(path.read_bytes()).decode() if path.suffix == ".gz" else path.read_text()
@@ -166,11 +170,9 @@ def _face_units(targets: _Targets) -> Iterator[tuple[str, F32]]:
         raise FileNotFoundError(f"no faceunits01 in {targets.path}: {HELP}")
     for path in paths:
         name = path.name.removesuffix(".target")
-        moves_aside = name.startswith("jaw") or name in ("mouthLeft", "mouthRight")  # the whole, not its side
-        yield (
-            name if moves_aside else re.sub("(Left|Right)$", lambda found: "_" + found[0][0], name),
-            targets.of_file(path),
-        )
+        if not (name.startswith("jaw") or name in ("mouthLeft", "mouthRight")):  # these move the whole, not a side
+            name = re.sub("(Left|Right)$", lambda found: "_" + found[0][0], name)
+        yield name, targets.of_file(path)
 
 
 def _parts(neutral: F32, quads: NDArray[np.int64], part: NDArray[np.int64]) -> NDArray[np.int8]:
