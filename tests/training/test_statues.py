@@ -65,6 +65,24 @@ def test_faces_are_cropped_once_and_kept_beside_the_corpus(corpus: Path, landmar
     assert len(asked) > many  # crops of another landmarker are not these
 
 
+def test_a_corpus_that_has_grown_has_only_its_new_pictures_cut(corpus: Path, landmarker: Path) -> None:
+    asked: list[int] = statues.ASKED  # type: ignore[attr-defined]
+    whole = pyarrow.parquet.read_table(corpus / "manifest.parquet")
+    pyarrow.parquet.write_table(whole.slice(0, 10), corpus / "manifest.parquet")
+    fewer = len(statues.read(corpus, landmarker).row)
+    before = len(asked)
+    pyarrow.parquet.write_table(whole, corpus / "manifest.parquet")
+    grown = statues.read(corpus, landmarker)
+    added = len(asked) - before
+    for kept in corpus.glob("crops_*"):
+        kept.unlink()
+    asked.clear()
+    at_once = statues.read(corpus, landmarker)
+    assert 0 < fewer < len(at_once.row)
+    assert added == len(asked) - before < len(asked)
+    assert (grown.table.faces == at_once.table.faces).all()
+
+
 def test_only_known_and_visible_expressions_are_learnt_and_weak_ones_are_partly_neutral(
     corpus: Path, landmarker: Path
 ) -> None:
