@@ -107,6 +107,15 @@ def test_the_evidence_of_all_cells_is_what_the_trained_head_answers(method: str,
     assert cells.std((2, 3)).min() > 0, "not the same everywhere"
 
 
+def test_the_first_stages_of_the_backbone_are_the_stem_and_two_blocks_each() -> None:
+    backbone = networks.Backbone(width=16)
+    names = {id(value): name for name, value in backbone.named_parameters()}
+    for stages, blocks in ((0, ()), (1, (0, 1)), (3, (0, 1, 2, 3, 4, 5))):
+        found = {names[id(value)] for value in backbone.first(stages).parameters()}
+        wanted = tuple(["stem.", *(f"stages.{block}." for block in blocks)] if stages else [])
+        assert found == {name for name in names.values() if wanted and name.startswith(wanted)}
+
+
 def test_an_unknown_method_is_told_the_choices() -> None:
     with pytest.raises(ValueError, match="arm, resnet18"):
         networks.build("vgg")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from tests.training.tiny_run import build, config, patterned
-from training import loop
+from training import checkpoint, loop
 from training.arm.task import Batch, ClassificationTask, drawn, predict
 from training.data.faces import NO_EXPRESSION, FaceTable, Split
 
@@ -99,6 +100,20 @@ def test_without_a_share_everybody_comes_once(small: None) -> None:
     assert drawn(30, 0, 0.5) == (30, 0)
 
 
+def test_frozen_stages_keep_weights_and_norms_and_the_others_learn(small: None, tmp_path: Path) -> None:
+    start = build(config(), ALONE)
+    checkpoint.save(tmp_path / "best.pt", {"weights": start.weights()})
+    task = build(config(model={"init": str(tmp_path / "best.pt"), "frozen": 2}), ALONE)
+    before = copy.deepcopy(task.network.state_dict())
+    for step in range(2):
+        task.step(0, step)
+    still = tuple(f"backbone.layers.{layer}." for layer in range(6))
+    for name, value in task.network.state_dict().items():
+        if not value.is_floating_point():
+            continue
+        assert torch.equal(value, before[name]) == name.startswith(still), name
+
+
 def test_it_learns_what_can_be_learnt(small: None) -> None:
     task = build(config(model={"dropout": 0.0}, augment={"flip": 0.0, "rotate_deg": 0.0}), ALONE)
     first = task.step(0, 0)["cross_entropy"]
@@ -149,6 +164,8 @@ def test_units_need_faces_whose_units_are_known(small: None) -> None:
         ({"optimizer": {"schedule": "steps"}}, "cosine or exponential"),
         ({"loss": {"alpha": (1.0, 2.0)}}, "1 number or 7"),
         ({"train": {"batch": 64}}, "do not fill one batch"),
+        ({"model": {"frozen": 1}}, "starts from another"),
+        ({"model": {"frozen": 4, "init": "best.pt"}}, "0 to 3 stages"),
     ],
 )
 def test_a_wrong_choice_is_told_the_right_ones(small: None, section: dict, message: str) -> None:

@@ -35,6 +35,9 @@ class SmallBackbone(nn.Module):
     def forward(self, luma_B1HW: Tensor) -> Tensor:
         return self.layers(networks.standardise(luma_B1HW))
 
+    def first(self, stages: int) -> nn.ModuleList:
+        return nn.ModuleList(self.layers[: 3 * stages])
+
 
 def patterned(count: int, side: int = 24) -> FaceTable:
     """Faces that can be told apart: expression k is a grating of its own direction, with some noise."""

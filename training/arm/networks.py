@@ -70,6 +70,10 @@ class Backbone(nn.Module):
     def forward(self, luma_B1HW: Tensor) -> Tensor:
         return self.stages(self.stem(standardise(luma_B1HW)))
 
+    def first(self, stages: int) -> nn.ModuleList:
+        """The stem and so many of the stages, each of two blocks; nothing for 0."""
+        return nn.ModuleList([self.stem, *self.stages[: 2 * stages]] if stages else [])
+
 
 def standardise(luma_B1HW: Tensor) -> Tensor:
     """Each image to zero mean, unit standard deviation; a flat image (deviation under 1 of 255) stays near zero."""

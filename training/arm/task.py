@@ -46,6 +46,8 @@ class ClassificationTask:
             raise ValueError(f"loss: alpha must be 1 number or {len(EXPRESSIONS)}, not {len(config.loss.alpha)}")
         if config.loss.units and (config.loss.kind != "soft" or split.train.units is None):
             raise ValueError("loss: units are learnt beside kind soft, from statues (data.statues)")
+        if not 0 <= config.model.frozen < 4 or (config.model.frozen and not config.model.init):
+            raise ValueError("model: frozen must be 0 to 3 stages, of a network that starts from another (init)")
         torch.manual_seed(config.train.seed)
         self.config, self.split, self.device, self.rank, self.world = config, split, device, rank, world
         model = config.model
@@ -55,6 +57,7 @@ class ClassificationTask:
         # with as few as 4 channels torch 2.13's kernels for channels last crashed or hung on a CPU without AVX-512
         layout = torch.channels_last if model.width >= _CHANNELS_LAST_FROM else torch.contiguous_format
         self.network.to(device, memory_format=layout)  # type: ignore[call-overload]
+        self.frozen = self.network.backbone.first(config.model.frozen).requires_grad_(False)
         self.learner: nn.Module = self.network
         if config.loss.units and split.train.units is not None:
             self.learner = WithUnits(self.network, 8 * model.width, split.train.units.shape[1]).to(device)
@@ -85,6 +88,7 @@ class ClassificationTask:
         )
         self.descent.set_rate(epoch + step / self.steps_per_epoch)
         self.learner.train()
+        self.frozen.eval()  # its norms too are as they were
         terms = self._backward(batch)
         if self.config.optimizer.sam_rho:
             self._sharpness_aware(batch)
