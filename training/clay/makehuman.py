@@ -41,13 +41,15 @@ _OPPOSED = (
 _FEATURES = ("head", "forehead", "eyebrows", "eyes", "nose", "mouth", "chin", "cheek", "ears")
 _SPREAD, _LOPSIDED, _MACRO, _BUILD = 0.2, 0.2, 0.5, 0.3  # of a full target, for one standard deviation
 _ORIGINS, _SEXES, _AGES = ("african", "asian", "caucasian"), ("female", "male"), ("young", "old")
-# Where our landmarker saw them on the mean head from the front, at the nearest vertex, made symmetric; the four highest
-# of the outline on each side where ICT-FaceKit has them.
+# Vertices of the subdivided head: the nearest to where our landmarker, which learnt what ICT-FaceKit calls by these
+# names, sees them on the average of 969 frontal pictures, the face at rest; symmetric, each lip's on that lip.
 LANDMARKS = (
-    5402, 868, 5098, 5242, 5240, 5297, 5223, 5167, 5171, 11780, 11833, 11902, 11849, 11851, 11713, 7573, 12001,
-    262, 232, 222, 223, 228, 7001, 6997, 6996, 7005, 7031, 132, 131, 164, 294, 333, 314, 317, 7077, 7095,
-    6779, 6762, 1073, 4871, 4862, 1093, 11489, 7765, 13358, 13375, 7785, 11480,
-    402, 410, 355, 455, 7116, 7170, 7162, 7233, 7235, 492, 480, 478, 3735, 453, 537, 7213, 10403, 7265, 520, 518,
+    8927, 7083, 1606, 7192, 1748, 8821, 16442, 1675, 8630, 3878, 18663, 13136, 3947,
+    11591, 3811, 11493, 13230, 5649, 5583, 5563, 5565, 15055, 17286, 10191,
+    10189, 10206, 10258, 5358, 5355, 164, 294, 5850, 314, 5813, 2600, 10436,
+    5075, 2285, 7548, 72, 5132, 1093, 2379, 11914, 4472, 9733, 3308, 9790,
+    6050, 410, 15217, 455, 17448, 2693, 10629, 10584, 17463, 6221, 15232, 6005,
+    16110, 15211, 537, 17442, 18334, 10759, 540, 6196,
 )  # fmt: skip
 
 
@@ -86,7 +88,8 @@ def read(path: Path) -> HeadModel:
     neutral = fine(vertices + mean - np.float32(_ORIGIN))
     modes = (*_macro_modes(macro, targets), *_feature_modes(targets))
     # without what moves the whole head: its place is the camera's business
-    identity = [fine(mode - mode[list(LANDMARKS)].mean(0)) for mode in modes]
+    shapes = [fine(mode) for mode in modes]
+    identity = [shape - shape[list(LANDMARKS)].mean(0) for shape in shapes]
     return HeadModel(
         KIND,
         neutral,
@@ -94,7 +97,7 @@ def read(path: Path) -> HeadModel:
         {name: fine(offsets) for name, offsets in _face_units(targets)},
         subdivide.triangles_of(finer.fine),
         _parts(neutral, finer.fine, np.repeat(part, 4)),
-        new[list(LANDMARKS)],
+        np.array(LANDMARKS),
     )
 
 

