@@ -38,7 +38,7 @@ LIMITS = {
     "folder": [],
 }
 STATUE_LIMITS = [
-    "Its people are small grey faces (48 px); its statues are rendered heads of one head model.",
+    "Its people are small grey faces (48 px); its statues are rendered heads of very few head models.",
     "On photographs of real statues nobody knows the truth; no accuracy is claimed for them.",
 ]
 GENERAL_LIMITS = [
