@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 from services import calls
 from services.lanes import Lanes
@@ -25,7 +26,8 @@ class Turns:
             await turn
         except asyncio.CancelledError:
             if turn.cancelled():
-                self._waiting.remove(turn)
+                with suppress(ValueError):  # `_give` took it out, if a holder left in the same turn of the loop
+                    self._waiting.remove(turn)
             else:  # the place was given to one who was leaving
                 self._give()
             raise
