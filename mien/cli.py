@@ -45,6 +45,7 @@ def serve(
         from pydantic import ValidationError
 
         from services import app as services_app
+        from services.chassis.server import authority
         from services.inference.repository import RepositoryError
         from services.settings import Settings
     except ModuleNotFoundError as error:
@@ -60,7 +61,8 @@ def serve(
 
     def announce() -> None:
         if "gateway" in roles:
-            url = f"http{'s' if settings.tls_certificate else ''}://{settings.host}:{settings.gateway_rest_port}"
+            scheme = "https" if settings.tls_certificate else "http"
+            url = f"{scheme}://{authority(settings.host, settings.gateway_rest_port)}"
             key = '-H "Authorization: Bearer $MIEN_KEY" ' if settings.keys_file else ""
             ERRORS.print(f"\nMien answers at [bold]{url}[/]  (docs at {url}/docs, metrics at {url}/metrics). Try:\n")
             ERRORS.print(f"  curl {key}-F image=@photo.jpg {url}/v1/classify\n\nCtrl-C stops it.\n", soft_wrap=True)

@@ -56,6 +56,7 @@ from services.settings import Settings
 
 ROLES = ("gateway", "detection", "classification", "generation")
 VERSION = importlib.metadata.version("mien")
+_DECODERS = 2  # threads of a service whose pictures are one face each
 
 
 @dataclass(slots=True)
@@ -129,12 +130,12 @@ def wire(settings: Settings, roles: tuple[str, ...], lifecycle: server.Lifecycle
         routes = detection_rest.routes(detector, limits.max_bytes)
         parts.services.append(make("detection", routes, detection_rpc.NAMES, partial(detection_rpc.register, detector)))
     if "classification" in roles:
-        routes = classification_rest.routes(classifier, limits)
+        routes = classification_rest.routes(classifier, limits, _threads(_DECODERS, "classification", parts))
         parts.services.append(
             make("classification", routes, classification_rpc.NAMES, partial(classification_rpc.register, classifier))
         )
     if "generation" in roles:
-        routes = generation_rest.routes(generator, limits)
+        routes = generation_rest.routes(generator, limits, _threads(_DECODERS, "generation", parts))
         parts.services.append(
             make("generation", routes, generation_rpc.NAMES, partial(generation_rpc.register, generator))
         )

@@ -157,10 +157,24 @@ def covered(image: RGB, square: Square, margin: int) -> tuple[RGB, int, int]:
 
 
 def _reduced(region: RGB, factor: int) -> RGB:
-    """Means of `factor` x `factor` pixels; the border is repeated to whole cells, because only those are fast."""
+    """Means of `factor` x `factor` pixels.
+
+    What is thinner than that is shortened first: repeated to a cell's breadth at its full length, a strip of a million
+    pixels would be a gigabyte.
+    """
     height, width = region.shape[:2]
-    whole = cv2.copyMakeBorder(region, 0, -height % factor, 0, -width % factor, cv2.BORDER_REPLICATE)
-    size = (whole.shape[1] // factor, whole.shape[0] // factor)
+    if height < factor < width:
+        return _means(_means(region, 1, factor), factor, 1)
+    if width < factor < height:
+        return _means(_means(region, factor, 1), 1, factor)
+    return _means(region, factor, factor)
+
+
+def _means(region: RGB, down: int, across: int) -> RGB:
+    """Means of `down` x `across` pixels; the border is repeated to whole cells, because only those are fast."""
+    height, width = region.shape[:2]
+    whole = cv2.copyMakeBorder(region, 0, -height % down, 0, -width % across, cv2.BORDER_REPLICATE)
+    size = (whole.shape[1] // across, whole.shape[0] // down)
     return cv2.resize(whole, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
 
 

@@ -76,7 +76,7 @@ class Keyring:
         now = self._clock()
         if now - self._looked_s < _LOOK_S:
             return
-        self._looked_s = now
+        self._looked_s, before = now, self._stamp
         try:
             stamp = _stamp(self._path)
             if stamp == self._stamp:
@@ -85,8 +85,8 @@ class Keyring:
             self._keys = _read(self._path)
         except (OSError, ValueError) as error:
             if isinstance(error, OSError):  # tried again, but told once
-                gone, self._stamp = self._stamp, (0, 0, 0)
-                if gone == self._stamp:
+                self._stamp = (0, 0, 0)
+                if before == self._stamp:
                     return
             LOG.warning("the file of keys is not taken, the keys before it hold: %s", _reason(error))
             return

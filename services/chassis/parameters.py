@@ -94,8 +94,9 @@ def units_from_json(text: str) -> dict[str, float]:
     """
     try:
         units = json.loads(text) if text else {}
-    except (ValueError, RecursionError):
-        units = None
-    if not isinstance(units, dict) or not all(type(value) in (int, float) for value in units.values()):
-        raise ValueError('must be a JSON object of numbers, {"AU12": 0.8}')
-    return {name: float(value) for name, value in units.items()}
+        if isinstance(units, dict) and all(type(value) in (int, float) for value in units.values()):
+            "".join(units).encode()  # half of a character ("\ud800") is no text
+            return {name: float(value) for name, value in units.items()}
+    except (ValueError, OverflowError, RecursionError):
+        pass
+    raise ValueError('must be a JSON object of numbers, {"AU12": 0.8}')

@@ -199,6 +199,11 @@ def _bind(door: Door) -> socket.socket:
     return listener
 
 
+def authority(host: str, port: int) -> str:
+    """Both as a URL and gRPC write them: an IPv6 address in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 async def _start_rpc(
     service: Service, host: str, max_message_bytes: int, limits: Limits, tls: Listening | None = None
 ) -> tuple[grpc.aio.Server, health.aio.HealthServicer]:
@@ -219,7 +224,7 @@ async def _start_rpc(
     health_pb2_grpc.add_HealthServicer_to_server(state, server)
     reflection.enable_server_reflection((*service.rpc_names, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
     try:
-        address = f"{host}:{service.rpc_port}"
+        address = authority(host, service.rpc_port)
         _ = server.add_secure_port(address, tls.credentials()) if tls else server.add_insecure_port(address)
     except RuntimeError:
         raise OSError(f"{service.name}: cannot listen on {host}:{service.rpc_port}") from None

@@ -14,6 +14,7 @@ import json
 from collections.abc import AsyncGenerator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 from starlette.datastructures import UploadFile
@@ -243,6 +244,10 @@ def _json(body: bytes, image_only: bool) -> Upload:
         for key, value in document.items()
         if key != "image"
     }
+    try:
+        "".join(chain.from_iterable(fields.items())).encode()
+    except UnicodeEncodeError:  # half of a character, "\ud800"
+        raise MienError(Kind.MALFORMED_REQUEST, "The JSON body has text that is not Unicode.") from None
     if fields and image_only:
         raise MienError(
             Kind.BAD_PARAMETER,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+from functools import partial
 
 import numpy as np
 from fastapi import APIRouter, Request, Response
@@ -11,6 +11,7 @@ from pydantic import Field, field_validator
 from services import documents, images, synthetic
 from services.chassis.answering import attended, server_timing
 from services.chassis.parameters import TargetParameters, openapi_parameters, read_parameters, units_from_json
+from services.chassis.threads import Spent, Threads
 from services.chassis.uploads import OPENAPI_BODY, read_upload
 from services.domain import ACTION_UNITS, SQUARE_PX, Generation, Generator
 
@@ -34,7 +35,8 @@ class FaceParameters(TargetParameters):
         return text
 
 
-def routes(generator: Generator, limits: images.ImageLimits) -> APIRouter:
+def routes(generator: Generator, limits: images.ImageLimits, threads: Threads) -> APIRouter:
+    """`threads` decode and encode the pictures: so many at once and no more, for a large one takes 300 MB."""
     router = APIRouter(prefix="/v1", tags=["generation"])
 
     @router.post(
@@ -52,13 +54,14 @@ def routes(generator: Generator, limits: images.ImageLimits) -> APIRouter:
         return Response(picture, media_type="image/png", headers=server_timing(generation.timings))
 
     async def _generate(data: bytes, wish: FaceParameters) -> tuple[Generation, bytes]:
-        crop = await asyncio.to_thread(images.read_square, data, limits, SQUARE_PX)
+        crop = await threads.do(partial(images.read_square, data, limits, SQUARE_PX), Spent())
         units = units_from_json(wish.present)
         present = np.array([[units.get(name, 0.0) for name in ACTION_UNITS]], np.float32)
         generation = await generator.generate(
             np.expand_dims(crop, 0), present, wish.target, intensity=wish.intensity, model=wish.model
         )
-        return generation, await asyncio.to_thread(synthetic.picture, generation.rendered[0, 0], "png")
+        encoding = partial(synthetic.picture, generation.rendered[0, 0], "png")
+        return generation, await threads.do(encoding, Spent())
 
     @router.get("/models", summary="The models that can be asked for, with their cards")
     async def models() -> documents.Models:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -88,6 +89,21 @@ def test_the_thinnest_and_largest_pictures_are_cut_fast(shape: tuple[int, int]) 
     assert time.perf_counter() - begun < 0.5
     assert crop.shape == (112, 112, 3)
     assert (crop == 77).all()
+
+
+@pytest.mark.parametrize("upright", [False, True])
+def test_a_strip_is_cut_in_little_more_memory_than_it_has(upright: bool) -> None:
+    length = 1_000_000
+    strip = np.repeat(np.linspace(0, 255, length).astype(np.uint8)[None, :, None], 3, 2)
+    image = np.ascontiguousarray(strip.transpose(1, 0, 2)) if upright else strip
+    tracemalloc.start()
+    crop = cut(image, Square(image.shape[1] / 2, image.shape[0] / 2, float(length)), 112)
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak_bytes < 30_000_000  # the picture has 3 million; OpenCV's arrays are counted too
+    along = (crop.transpose(1, 0, 2) if upright else crop).astype(float)
+    assert np.ptp(along, axis=0).max() <= 1  # its border is repeated across
+    assert np.abs(along[0, :, 0] - (np.arange(112) + 0.5) / 112 * 255).max() < 2
 
 
 def test_an_empty_square_cannot_be_cut() -> None:

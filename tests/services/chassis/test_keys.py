@@ -114,6 +114,19 @@ def test_keys_rotate_without_a_restart_and_a_bad_file_leaves_those_before(
     assert refused(lambda: ring.find("first")).kind is Kind.UNAUTHENTICATED
 
 
+def test_a_file_that_is_there_but_cannot_be_read_is_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    file, clock = tmp_path / "keys.toml", Clock()
+    file.write_text(line("old", "first"))
+    ring = Keyring(file, clock)
+    file.unlink()
+    file.mkdir()  # so that root cannot read it either
+    with caplog.at_level(logging.WARNING):
+        for _ in range(4):
+            clock.now += 2
+            assert ring.find("first").id == "old"
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+
+
 def test_a_link_that_points_elsewhere_is_a_changed_file(tmp_path: Path) -> None:
     """As Kubernetes changes a mounted secret; the two files are alike in all but what they hold."""
     for name in ("a", "b"):

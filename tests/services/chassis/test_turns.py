@@ -50,6 +50,22 @@ async def test_no_more_are_inside_than_there_are_places_and_none_is_lost_to_thos
         await asyncio.wait_for(turns.__aenter__(), 10)
 
 
+async def test_who_waits_and_who_holds_can_be_cancelled_together() -> None:
+    turns = Turns(1)
+
+    async def enter() -> None:
+        async with turns:
+            await asyncio.sleep(60)
+
+    tasks = [asyncio.create_task(enter()) for _ in range(4)]
+    await asyncio.sleep(0)
+    for task in tasks:
+        task.cancel()
+    left = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [type(each) for each in left] == [asyncio.CancelledError] * 4
+    await asyncio.wait_for(turns.__aenter__(), 10)
+
+
 async def test_a_thread_takes_single_work_before_patient_work_that_came_earlier() -> None:
     threads, gate, order = Threads(1), threading.Event(), []
 

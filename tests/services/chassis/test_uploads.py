@@ -44,6 +44,13 @@ async def test_json_of_many_members_is_refused_unread(body: bytes) -> None:
     assert peak_bytes < 3 * len(body)
 
 
+@pytest.mark.parametrize("member", [b'"\\ud800": 1', b'"model": "\\ud800"'], ids=["name", "value"])
+async def test_half_a_character_is_told_and_not_passed_on(member: bytes) -> None:
+    with pytest.raises(MienError, match="not Unicode") as caught:
+        await read_upload(request(b'{"image": "AAAA", ' + member + b"}"), 1000)
+    assert caught.value.kind is Kind.MALFORMED_REQUEST
+
+
 async def test_json_with_every_parameter_is_read() -> None:
     units = {f"AU{number:02}": 0.5 for number in range(17)}
     upload = await read_upload(request(json.dumps({"image": "AAAA", "action_units": units}).encode()), 10_000)
