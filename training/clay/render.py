@@ -9,6 +9,7 @@ The layout on disk is described in `corpus.py`.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import multiprocessing
 import os
@@ -39,11 +40,11 @@ def render(clay: Clay, count: int, folder: Path, processes: int = 0) -> Iterator
 
     Raises:
         FileNotFoundError: no head model; says where to get it.
-        ValueError: the folder holds a corpus of another recipe, or of a version that knew less.
+        ValueError: the folder holds a corpus of another recipe or of more pictures, or of a version that knew less.
     """
-    head_model.read(Path(clay.head_model))  # a missing head model is told before anything starts
     folder = folder.expanduser()
-    _claim(clay, folder)
+    _claim(clay, folder, head_model.read(Path(clay.head_model)))
+    _refuse_fewer(count, folder)
     size = HEADS_IN_A_PART * clay.scenes * clay.variants
     parts = [(start, min(start + size, count)) for start in range(0, count, size)]
     todo = [part for part in parts if not _part_path(folder, *part).exists()]
@@ -131,12 +132,12 @@ def _random(clay: Clay, what: int, number: int) -> np.random.Generator:
     return np.random.default_rng((SALT, clay.seed, *clay.name.encode(), what, number))
 
 
-def _claim(clay: Clay, folder: Path) -> None:
-    """Write the recipe, or check that the folder was begun with the same one."""
+def _claim(clay: Clay, folder: Path, model: head_model.HeadModel) -> None:
+    """Write the recipe, or check that the folder was begun with the same one and the same head model."""
     folder.mkdir(parents=True, exist_ok=True)
     recipe = folder / "recipe.json"
     # Where the inputs lie may change between two calls; what is drawn from them may not.
-    wanted = dataclasses.asdict(clay) | {"salt": SALT}
+    wanted = dataclasses.asdict(clay) | {"salt": SALT, "heads": _print(model)}
     if recipe.exists():
         found = json.loads(recipe.read_text())
         elsewhere = ("head_model", "backgrounds", "scans")
@@ -144,6 +145,26 @@ def _claim(clay: Clay, folder: Path) -> None:
         if changed:
             raise ValueError(f"{folder} holds a corpus of another recipe ({', '.join(changed)} differ): choose another")
     recipe.write_text(json.dumps(wanted, indent=2) + "\n")
+
+
+def _print(model: head_model.HeadModel) -> str:
+    """Of the head that all are drawn from: its mesh, its shapes' names, and which vertices are the landmarks that
+    frame it; no coordinates, whose last bits are each processor's own."""
+    named = (model.kind, model.identity.shape, sorted(model.expressions))
+    numbers = np.concatenate([model.triangles.ravel(), model.landmarks]).astype("<i8")
+    return hashlib.sha256(repr(named).encode() + numbers.tobytes()).hexdigest()[:12]
+
+
+def _refuse_fewer(count: int, folder: Path) -> None:
+    """A manifest of fewer pictures than there are would take the others from every training."""
+    import pyarrow.parquet
+
+    manifest = folder / "manifest.parquet"
+    there = pyarrow.parquet.read_metadata(manifest).num_rows if manifest.exists() else 0
+    if count < there:
+        raise ValueError(
+            f"{folder} holds {there:,} pictures already: ask for as many or more, or choose another folder"
+        )
 
 
 def _check_columns(folder: Path, done: list[tuple[int, int]]) -> None:

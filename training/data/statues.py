@@ -120,8 +120,8 @@ def _columns(table: FaceTable) -> tuple[NDArray[np.generic], ...]:
 def _crops(corpus: clay.Corpus, rows: NDArray[np.int64], landmarker: Path) -> NDArray[np.uint8]:
     """Luma `[n, SIDE_PX, SIDE_PX] uint8`. What this landmarker has cut before is read from beside the corpus, and what
     it cuts now is added to it: a corpus that has grown has only its new pictures cut."""
-    from training.shape import align
-
+    if not landmarker.exists():
+        raise FileNotFoundError(f"no landmarker at {landmarker}: export one first (mien export CONFIG)")
     kept = corpus.folder / f"crops_{hashlib.sha256(landmarker.read_bytes()).hexdigest()[:12]}_{SIDE_PX}.npz"
     index, faces = np.zeros(0, corpus.index.dtype), np.zeros((0, SIDE_PX, SIDE_PX), np.uint8)
     if kept.exists():
@@ -129,23 +129,29 @@ def _crops(corpus: clay.Corpus, rows: NDArray[np.int64], landmarker: Path) -> ND
             index, faces = found["index"], found["faces"]
     missing = rows[~np.isin(corpus.index[rows], index)]
     if len(missing):
-        LOG.info("cutting %d crops of %s as the services would", len(missing), corpus.folder.name)
-        model = align.landmarker(landmarker)
-
-        def cut(row: np.int64) -> NDArray[np.uint8]:
-            random = np.random.default_rng((7, int(corpus.index[row])))
-            x, y, width, height = corpus.box[row]
-            size = float(np.exp(random.normal(0, _BOX_SIZE)))
-            middle = np.array([x + width / 2, y + height / 2]) + random.normal(0, _BOX_OFF, 2) * (width * height) ** 0.5
-            box = np.array([*(middle - np.array([width, height]) * size / 2), width * size, height * size], np.float32)
-            crop = align.aligned(corpus.image(int(row)), box, None, model, SIDE_PX)
-            return crop if crop.ndim == 2 else cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
-
-        with ThreadPoolExecutor(os.cpu_count()) as pool:  # decoding, warping, the landmarker: without Python's lock
-            faces = np.concatenate([faces, np.stack(list(pool.map(cut, missing)))])
         index = np.concatenate([index, corpus.index[missing]])
+        faces = np.concatenate([faces, _cut(corpus, missing, landmarker)])
         aside = kept.with_name(kept.name + ".writing.npz")
         np.savez(aside, index=index, faces=faces)
         aside.replace(kept)
     order = np.argsort(index)
     return faces[order[np.searchsorted(index, corpus.index[rows], sorter=order)]]
+
+
+def _cut(corpus: clay.Corpus, rows: NDArray[np.int64], landmarker: Path) -> NDArray[np.uint8]:
+    from training.shape import align
+
+    LOG.info("cutting %d crops of %s as the services would", len(rows), corpus.folder.name)
+    model = align.landmarker(landmarker)
+
+    def one(row: np.int64) -> NDArray[np.uint8]:
+        random = np.random.default_rng((7, int(corpus.index[row])))
+        x, y, width, height = corpus.box[row]
+        size = float(np.exp(random.normal(0, _BOX_SIZE)))
+        middle = np.array([x + width / 2, y + height / 2]) + random.normal(0, _BOX_OFF, 2) * (width * height) ** 0.5
+        box = np.array([*(middle - np.array([width, height]) * size / 2), width * size, height * size], np.float32)
+        crop = align.aligned(corpus.image(int(row)), box, None, model, SIDE_PX)
+        return crop if crop.ndim == 2 else cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # decoding, warping and the landmarker leave Python's lock alone
+        return np.stack(list(pool.map(one, rows)))

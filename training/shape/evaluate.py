@@ -106,8 +106,8 @@ def displaced(square: Square, jitter: Shape, random: np.random.Generator) -> Squ
     return replace(moved, side=square.side * size, roll_deg=float(roll_deg))
 
 
-def evaluate(corpus: Corpus, answers: Answers, displaced_answers: Answers | None = None) -> Evaluation:
-    """Scores of `answers`.
+def evaluate(corpus: Corpus, answers: Answers, displaced_answers: Answers) -> Evaluation:
+    """Scores of `answers`, and the landmarks' error of the same pictures' displaced squares.
 
     Raises:
         ValueError: there is no head to score.
@@ -119,8 +119,7 @@ def evaluate(corpus: Corpus, answers: Answers, displaced_answers: Answers | None
     by_box = box_error(corpus, answers)
     yaw = np.abs(corpus.pose[rows, 0])
     frontal = yaw <= FRONTAL_DEG
-    other = displaced_answers or answers
-    moved = scores.eye_error(other.landmarks, other.true_landmarks)[frontal]
+    moved = scores.eye_error(displaced_answers.landmarks, displaced_answers.true_landmarks)[frontal]
     each = scores.correlations(answers.units, answers.true_units)
     agreement = scores.agreement(answers.units, answers.true_units)
     deviation = np.abs(answers.units - answers.true_units)

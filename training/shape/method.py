@@ -173,7 +173,9 @@ def _scores(config: Config, function: Function) -> tuple[Evaluation, str]:
             crops.split(corpus, config.shape.held_out)[1],
             "held-out identities of the training corpus; the best epoch was chosen on them, so the scores flatter",
         )
-    return score(corpus, ask(function, corpus, rows, config.train.face_px)), heads
+    side_px = config.train.face_px
+    displaced = ask(function, corpus, rows, side_px, config.shape)
+    return score(corpus, ask(function, corpus, rows, side_px), displaced), heads
 
 
 def _card(

@@ -115,6 +115,24 @@ def test_a_folder_of_another_recipe_is_refused(clay: Clay, rendered: Path) -> No
         next(render.render(dataclasses.replace(clay, seed=4), COUNT, rendered))
 
 
+def test_a_folder_of_another_head_model_is_refused_wherever_that_lies(
+    clay: Clay, rendered: Path, tmp_path: Path
+) -> None:
+    model, folder = head_model.read(Path(clay.head_model)), tmp_path / "copy"
+    shutil.copytree(rendered, folder)
+    render._claim(dataclasses.replace(clay, head_model="elsewhere"), folder, model)
+    moved = dataclasses.replace(model, landmarks=np.roll(model.landmarks, 1))
+    with pytest.raises(ValueError, match=r"another recipe \(heads differ\)"):
+        render._claim(clay, folder, moved)
+
+
+def test_fewer_pictures_than_there_are_are_refused(clay: Clay, rendered: Path) -> None:
+    before = bytes_of(rendered)
+    with pytest.raises(ValueError, match="holds 14 pictures already"):
+        next(render.render(clay, COUNT - 1, rendered))
+    assert bytes_of(rendered) == before
+
+
 def test_a_missing_head_model_or_corpus_is_one_sentence_that_says_what_to_do(clay: Clay, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="get ICT-FaceKit"):
         next(render.render(dataclasses.replace(clay, head_model=str(tmp_path / "none")), 1, tmp_path / "out"))
