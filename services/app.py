@@ -20,7 +20,7 @@ from fastapi import APIRouter
 from services import choices
 from services.admin import rest as admin_rest
 from services.admin.keeper import ModelKeeper
-from services.chassis import channels, logs, rest, rpc, server
+from services.chassis import channels, logs, rest, rpc, server, shares
 from services.chassis.admission import Admission
 from services.chassis.connections import Limits
 from services.chassis.links import Link
@@ -295,6 +295,6 @@ def _channel(address: str, settings: Settings, ways: Entrances, parts: Parts) ->
 
 
 def _form_limits(settings: Settings) -> FormLimits:
-    """A form never has more pictures than the service has places, and always room for one of full size."""
-    images = min(settings.max_images, settings.max_in_flight)
-    return FormLimits(images, max(settings.max_form_bytes, settings.max_image_bytes))
+    """A form has no more pictures than its caller may take places, and always room for one of full size."""
+    places = shares.most_of(settings.max_in_flight, keys=settings.keys_file is not None)
+    return FormLimits(min(settings.max_images, places), max(settings.max_form_bytes, settings.max_image_bytes))

@@ -14,7 +14,9 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
+from PIL.TiffImagePlugin import TiffImageFile
 
 from services.domain import RGB, Square
 from services.errors import Kind, MienError
@@ -26,6 +28,7 @@ ACCEPTED = "JPEG, PNG, WebP, BMP, TIFF or GIF"
 MATTE = (128, 128, 128)  # under transparent pixels: mid-grey is the least wrong guess for light and dark subjects
 
 _ORIENTATION_TAG = 0x0112
+_BITS_TAG, _PHOTOMETRIC_TAG, _WHITE_IS_ZERO = 0x0102, 0x0106, 0  # of TIFF
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -186,8 +189,7 @@ def _upright_rgb(picture: Image.Image) -> RGB:
         orientation = 1
     flat: Image.Image
     if picture.mode in _SIXTEEN_BIT:
-        grey = np.asarray(picture).astype(np.uint32)
-        flat = Image.fromarray(((grey * 255 + 32767) // 65535).astype(np.uint8)).convert("RGB")
+        flat = Image.fromarray(_eight_bits(picture)).convert("RGB")
     elif picture.mode not in _READABLE:
         raise _error(Kind.UNSUPPORTED_FORMAT, "The image's pixel type is not read; save it with 8 bits per channel.")
     elif picture.has_transparency_data:
@@ -199,6 +201,17 @@ def _upright_rgb(picture: Image.Image) -> RGB:
     if orientation in _UPRIGHT:
         flat = flat.transpose(_UPRIGHT[orientation])
     return np.array(flat, dtype=np.uint8)
+
+
+def _eight_bits(picture: Image.Image) -> NDArray[np.uint8]:
+    """Grey of up to 16 bits, 0 black. A TIFF may have 12 bits, or its white at 0; Pillow tells neither by the mode."""
+    tags = picture.tag_v2 if isinstance(picture, TiffImageFile) else {}
+    bits = tags.get(_BITS_TAG, (16,))[0]
+    white = (1 << bits) - 1
+    grey = np.asarray(picture).astype(np.uint32)
+    if tags.get(_PHOTOMETRIC_TAG) == _WHITE_IS_ZERO:
+        grey = white - grey
+    return ((grey * 255 + white // 2) // white).astype(np.uint8)
 
 
 def _unreadable(data: bytes, error: Exception) -> MienError:

@@ -15,6 +15,11 @@ from contextlib import contextmanager
 GREED = 3
 
 
+def most_of(places: int, keys: bool) -> int:
+    """How many of all places a caller may have when nobody else has any; `keys`: whether callers have names."""
+    return max(1, places * GREED // (GREED + 1)) if keys else places
+
+
 class Shares:
     """Who holds how many places; for one event loop."""
 
@@ -24,7 +29,7 @@ class Shares:
     def allow(self, caller: str, places: int, free: float) -> bool:
         """Whether the caller may take so many of those that are free; its first are always its."""
         held = self._held[caller] if caller else 0
-        return not held or held + places <= GREED * (free - places)
+        return not (held and places) or held + places <= GREED * (free - places)
 
     @contextmanager
     def held(self, caller: str, places: int) -> Iterator[None]:

@@ -97,6 +97,28 @@ def test_sixteen_bit_grey_is_scaled_and_not_clipped() -> None:
         np.testing.assert_array_equal(image[..., 0], image[..., 2])
 
 
+def grey_tiff(rows: np.ndarray, bits: int, white_is_zero: bool) -> bytes:
+    """An uncompressed TIFF of `bits` a pixel, as Pillow reads but does not write it."""
+    height, width = rows.shape
+    if bits == 12:  # two pixels in three bytes, the high bits first
+        first, second = rows[:, ::2].astype(np.uint32), rows[:, 1::2].astype(np.uint32)
+        packed = np.stack([first >> 4, (first & 15) << 4 | second >> 8, second & 255], 2).astype(np.uint8).tobytes()
+    else:
+        packed = rows.astype("<u2").tobytes()
+    tags = {256: width, 257: height, 258: bits, 259: 1, 262: 0 if white_is_zero else 1, 273: 8, 277: 1, 278: height}
+    tags[279] = len(packed)
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in sorted(tags.items()))
+    return b"II*\0" + struct.pack("<I", 8 + len(packed)) + packed + struct.pack("<H", len(tags)) + entries + bytes(4)
+
+
+@pytest.mark.parametrize(("bits", "white_is_zero"), [(16, False), (16, True), (12, False)])
+def test_tiffs_of_few_bits_and_of_inverted_grey_are_as_bright_as_they_are(bits: int, white_is_zero: bool) -> None:
+    white = (1 << bits) - 1
+    ramp = np.linspace(0, white, 256).round().astype(np.uint16).reshape(16, 16)
+    image = decode(grey_tiff(white - ramp if white_is_zero else ramp, bits, white_is_zero))
+    np.testing.assert_array_equal(image[..., 0].ravel(), np.arange(256))
+
+
 @pytest.mark.parametrize("mode", ["1", "L", "P", "CMYK", "YCbCr"])
 def test_other_colour_modes_become_rgb(mode: str) -> None:
     picture = Image.new("RGB", (20, 10), (255, 255, 255)).convert(mode)

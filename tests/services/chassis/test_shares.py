@@ -9,6 +9,7 @@ import pytest
 
 from services import calls
 from services.chassis.admission import Admission
+from services.chassis.shares import most_of
 from services.errors import Kind, MienError
 
 
@@ -37,6 +38,18 @@ def test_one_key_alone_gets_three_quarters_and_the_next_finds_room() -> None:
         assert (refused.value.kind, refused.value.retry_after_s) == (Kind.QUEUE_FULL, 1.0)
         assert "This key has its share of the 128 requests" in refused.value.detail
     assert admission.in_flight == 0
+
+
+@pytest.mark.parametrize("places", [1, 2, 4, 7, 16, 128])
+@pytest.mark.parametrize("caller", ["alone", ""])
+def test_the_largest_form_that_is_promised_is_admitted(places: int, caller: str) -> None:
+    """A form's call has a place already, and asks for one more for each of its further pictures."""
+    admission, most = Admission(places), most_of(places, keys=bool(caller))
+    with calls.answering("id", 60.0), ExitStack() as held:
+        calls.known_as(caller)
+        held.enter_context(admission.admitted())
+        held.enter_context(admission.admitted(most - 1))
+        assert admission.in_flight == most
 
 
 def test_two_greedy_keys_come_to_equal_shares_as_calls_end() -> None:
