@@ -206,7 +206,7 @@ def _upright_rgb(picture: Image.Image) -> RGB:
 def _eight_bits(picture: Image.Image) -> NDArray[np.uint8]:
     """Grey of up to 16 bits, 0 black. A TIFF may have 12 bits, or its white at 0; Pillow tells neither by the mode."""
     tags = picture.tag_v2 if isinstance(picture, TiffImageFile) else {}
-    bits = tags.get(_BITS_TAG, (16,))[0]
+    bits = int(tags.get(_BITS_TAG, (16,))[0])
     white = (1 << bits) - 1
     grey = np.asarray(picture).astype(np.uint32)
     if tags.get(_PHOTOMETRIC_TAG) == _WHITE_IS_ZERO:

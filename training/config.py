@@ -41,8 +41,9 @@ class Model:
     """`method`: arm or resnet18 (expressions), fcos (face detector), shape (landmarker) or ganimation (expressions put
     on faces). `init`: what to start from ('' = from scratch): another run's checkpoint or an exported model, see
     `training/warm_start.py`; ganimation takes a checkpoint only. `width`, `stride`: of the classifiers' backbone, see
-    `training/arm/networks.py`; only 64 and 32 are ResNet-18 and can be exported. `frozen`: so many of the classifiers'
-    four stages, and the stem, keep the weights that they start from: a step takes less time, and learns less."""
+    `training/arm/networks.py`; only 64 and 32 are ResNet-18 and can be exported. `frozen`: so many of the trunk's
+    stages (a classifier has four, the landmarker three), and the stem, keep the weights that they start from: a step
+    takes less time, and learns less."""
 
     method: str = "arm"
     dropout: float = 0.0

@@ -77,7 +77,7 @@ def run(config: Config, build: Callable[[Process], Task], folder: Path, stop_aft
         The validation scores of the best epoch, with its number under `epoch`; empty if none has ended yet.
 
     Raises:
-        ValueError: the folder holds a run of another configuration.
+        ValueError: the folder holds a run of another configuration, or of fewer or more data.
     """
     process = join()
     if config.train.threads:
@@ -90,12 +90,19 @@ def run(config: Config, build: Callable[[Process], Task], folder: Path, stop_aft
     totals: dict[str, float] = {}
     if (folder / "last.pt").exists():
         state = checkpoint.load(folder / "last.pt")
+        began = state.get("steps_per_epoch", task.steps_per_epoch)  # absent in runs from before it was kept
+        if began != task.steps_per_epoch:
+            raise ValueError(
+                f"{folder}: the run began with {began:,} steps an epoch, the data now give {task.steps_per_epoch:,}; "
+                "bring the data back, or train under another name"
+            )
         task.restore(state["task"])
         epoch, step, best, totals = state["epoch"], state["step"], state["best"], state["totals"]
 
     def save() -> None:
         if first:
             state = {"task": task.state(), "epoch": epoch, "step": step, "best": best, "totals": totals}
+            state["steps_per_epoch"] = task.steps_per_epoch
             checkpoint.save(folder / "last.pt", state)
 
     started = saved = time.monotonic()

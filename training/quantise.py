@@ -1,7 +1,8 @@
 """Smaller and faster forms of an exported classifier or landmarker: 8-bit integers for CPUs, 16-bit floats for GPUs.
 
 Only the trunk, from the first convolution to the last, is converted: luma, the standardisation of the face, the last
-layer and the softmax are a thousandth of the work and stay float32. The landmarker's trunk ends before its heat maps.
+layer and the softmax are a thousandth of the work and stay float32. The landmarker's trunk ends before its heat maps;
+its closer look at a face's parts is converted too.
 
 int8 is static: scales are found once, on training faces, so that an answer depends on nothing but its own row. Weights
 are signed, per output channel, in 7 bits (`reduce_range`), activations unsigned in 8. Processors without VNNI add two
@@ -37,15 +38,21 @@ def stratified(table: FaceTable, count: int = CALIBRATION_FACES, seed: int = 0) 
     return table.take(np.sort(np.concatenate(chosen)))
 
 
-def to_int8(source: Path, target: Path, faces: NDArray[np.uint8], before: str = "") -> None:
+def to_int8(source: Path, target: Path, faces: NDArray[np.uint8], before: str = "", beside: str = "") -> None:
     """Write the 8-bit form of the float32 file `source`, calibrated (min-max) on `faces` `[n, side, side, 3]`, as they
-    are served. `before`: the weights of the first convolution that is not of the trunk ('' = it has all)."""
+    are served.
+
+    Args:
+        before: the weights of the first convolution that is not of the trunk ('' = it has all).
+        beside: how the names of further convolutions' weights begin that get 8 bits too ('' = none).
+    """
     with tempfile.TemporaryDirectory() as folder:
         prepared = Path(folder) / "prepared.onnx"
         with _quiet():
             quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
             graph = onnx.load(prepared).graph
             trunk = [node.name for node in (_before(graph, before) if before else _trunk(graph))]
+            trunk += [node.name for node in (_blocks(graph, beside) if beside else [])]
             quantize_static(
                 str(prepared),
                 str(target),
@@ -94,6 +101,22 @@ def to_float16(source: Path, target: Path) -> None:
     strip(target)
 
 
+def store_halves(path: Path, at_least: int = 100_000) -> None:
+    """Store weights of so many numbers in 16 bits; they are made 32 again when the file is loaded, so that it is
+    smaller and no slower."""
+    model = onnx.load(path)
+    graph = model.graph
+    for item in graph.initializer:
+        if item.data_type != onnx.TensorProto.FLOAT or np.prod(item.dims) < at_least:
+            continue
+        item.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(item).astype(np.float16), item.name))
+        whole = f"{item.name}_whole"
+        for node in graph.node:
+            node.input[:] = [whole if name == item.name else name for name in node.input]
+        graph.node.insert(0, _cast(item.name, whole, onnx.TensorProto.FLOAT))
+    onnx.save(model, path)
+
+
 def strip(path: Path) -> None:
     """Remove what tools note about the machine and the source lines that a graph came from."""
     model = onnx.load(path)
@@ -118,6 +141,18 @@ def _before(graph: onnx.GraphProto, weights: str) -> list[onnx.NodeProto]:
     end = next(node for node in graph.node if weights in node.input)
     wanted = _made_of(graph, [end.input[0]])
     return [node for node in _trunk(graph) if node.output[0] in wanted]
+
+
+def _blocks(graph: onnx.GraphProto, prefix: str) -> list[onnx.NodeProto]:
+    """The convolutions whose weights' names begin so, and the sums and rectifiers of nothing but these."""
+    found: list[onnx.NodeProto] = []
+    made: set[str] = set()
+    for node in graph.node:
+        convolution = node.op_type == "Conv" and node.input[1].startswith(prefix)
+        if convolution or (node.op_type in ("Add", "Relu") and set(node.input) <= made):
+            found.append(node)
+            made.add(node.output[0])
+    return found
 
 
 def _made_of(graph: onnx.GraphProto, values: list[str]) -> set[str]:

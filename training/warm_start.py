@@ -27,10 +27,12 @@ def start_from(network: nn.Module, init: Path, example: Callable[[], Tensor]) ->
     From the same method all weights are taken, else those of its backbone; of an exported classifier's head, which is
     folded, none. An export's batch norms are folded into its convolutions; they are unfolded again with the statistics
     of `example()`, a batch of inputs, so that the network answers as the export does and its norms move on from there.
+    Inputs that a layer of single cells has got since, behind its former ones, are not heard at first.
 
     Raises:
         FileNotFoundError: nothing at `init`. ValueError: not a network of this kind.
     """
+    init = init.expanduser()
     if init.suffix == ".onnx":
         _from_export(network, init, example)
         return
@@ -58,9 +60,16 @@ def _from_export(network: nn.Module, path: Path, example: Callable[[], Tensor]) 
     with torch.no_grad():
         for name, own in network.state_dict().items():
             value = stored.get(name)
-            if value is not None and value.size == own.numel():
-                own.copy_(torch.from_numpy(np.array(value, np.float32)).reshape(own.shape))
+            if value is None:
+                continue
+            weights = torch.from_numpy(np.array(value, np.float32))
+            if weights.numel() == own.numel():
+                own.copy_(weights.reshape(own.shape))
                 taken.add(name)
+            elif _hears_more(own, weights):
+                own.zero_()[:, : weights.shape[1]].copy_(weights.reshape(len(own), -1, *own.shape[2:]))
+                taken.add(name)
+                LOG.warning("%s: what %s hears beside is not heard at first", path, name.removesuffix(".weight"))
         pairs = [(name, conv, norm) for name, conv, norm in normed(network) if f"{name}.weight" in taken]
         for name, _, norm in pairs:
             bias = stored.get(f"{name}.weight_bias", stored.get(f"{name}.bias"))
@@ -79,6 +88,12 @@ def _from_export(network: nn.Module, path: Path, example: Callable[[], Tensor]) 
         several = f" and {len(layers) - 3} more" if len(layers) > 3 else ""
         LOG.warning("%s has no %s%s: these start from scratch", path, ", ".join(layers[:3]), several)
     _unfold(network, [(conv, norm) for _, conv, norm in pairs], example())
+
+
+def _hears_more(own: Tensor, weights: Tensor) -> bool:
+    """Whether a layer of single cells [K, C, 1, 1] has the stored one's outputs and more inputs, behind its own."""
+    cells = own.ndim >= 2 and own[0].numel() == own.shape[1]
+    return cells and weights.ndim >= 2 and len(weights) == len(own) and weights[0].numel() < own.shape[1]
 
 
 def normed(network: nn.Module) -> Iterator[tuple[str, nn.Conv2d, nn.BatchNorm2d]]:

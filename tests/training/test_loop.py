@@ -87,6 +87,12 @@ def test_a_changed_configuration_is_refused(uninterrupted: Path) -> None:
     assert (uninterrupted / "last.pt").read_bytes() == before
 
 
+def test_a_run_whose_data_have_grown_is_refused(uninterrupted: Path) -> None:
+    wanted, more = config(), config(train={"batch": 4})
+    with pytest.raises(ValueError, match="began with .* steps an epoch, the data now give"):
+        loop.run(wanted, lambda process: build(more, process), uninterrupted)
+
+
 def test_a_run_from_before_a_section_was_added_goes_on(tmp_path: Path) -> None:
     train(tmp_path, stop_after_s=1e-6)
     record = tmp_path / "config.json"

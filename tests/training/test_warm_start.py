@@ -101,6 +101,22 @@ def test_a_served_head_without_its_dropout_is_taken_whole(tmp_path: Path) -> Non
     torch.testing.assert_close(taker.eval()(luma)[1], giver(luma)[1], rtol=1e-3, atol=1e-3)
 
 
+def test_inputs_that_a_layer_has_more_are_not_heard_at_first(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    giver, taker, heard = used(Landmarker()), Landmarker(), 32 * 68 + 2 * 68 + 256
+    with torch.no_grad():
+        giver.reading[0].weight[:, heard:] = 0
+    path = stored(giver, tmp_path / "model.onnx")
+    model = onnx.load(path)
+    weight = next(item for item in model.graph.initializer if item.name == "served.reading.0.weight")
+    columns = numpy_helper.to_array(weight)[:, :heard, 0, 0]  # as an export stores a layer of single cells
+    weight.CopyFrom(numpy_helper.from_array(columns.copy(), weight.name))
+    onnx.save(model, path)
+    luma = torch.rand(4, 1, 112, 112) * 255
+    start_from(taker, path, lambda: luma)
+    assert "what reading.0 hears beside is not heard at first" in caplog.text
+    torch.testing.assert_close(taker.eval()(luma)[1], giver(luma)[1], rtol=1e-3, atol=1e-3)
+
+
 def test_another_run_gives_all_its_weights_or_its_backbone(tmp_path: Path) -> None:
     giver, same, other = used(ResNet18()), ResNet18(), ARM(face_px=64)
     path = tmp_path / "best.pt"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from training import report, runs
@@ -36,8 +37,8 @@ def evaluate(config: Config, folder: Path, model: Path | None) -> str:
         measured, epochs = f"the exported file {model.name}", []
         answers, side_px = of_file(model), networks.FACE_PX
     else:
-        run = runs.open_run(folder)
-        config, side_px = run.config, run.config.train.face_px
+        run = runs.open_run(folder)  # what is read is the configuration's to say, what was learnt the run's
+        config, side_px = replace(run.config, data=config.data), run.config.train.face_px
         measured, epochs = f"the best epoch, {run.scores['epoch']:.0f}", runs.epochs(folder)
         answers = of_network(networks.served(run.network, face_px=side_px))
     table = sources.read(config.data.source, config.data.path).validation

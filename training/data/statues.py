@@ -131,7 +131,7 @@ def _crops(corpus: clay.Corpus, rows: NDArray[np.int64], landmarker: Path) -> ND
     if len(missing):
         index = np.concatenate([index, corpus.index[missing]])
         faces = np.concatenate([faces, _cut(corpus, missing, landmarker)])
-        aside = kept.with_name(kept.name + ".writing.npz")
+        aside = kept.with_name(f"{kept.name}.{os.getpid()}.npz")  # several processes of a run may cut at once
         np.savez(aside, index=index, faces=faces)
         aside.replace(kept)
     order = np.argsort(index)

@@ -28,7 +28,8 @@ from training.shape.squares import cut
 from training.shape.task import ShapeTask
 
 LOG = logging.getLogger("mien.training")
-HEAT_WEIGHTS = "network.heat.weight"  # in the exported graph: what stands before it may have 8 bits
+# In the exported graph: what stands before the heat maps may have 8 bits, and the convolutions of the closer look.
+HEAT_WEIGHTS, CLOSER_WEIGHTS = "network.heat.weight", "network.closer."
 FRAMED_FACES = 2000  # of FER+, to find the classifier's frame
 GATE_UNITS = {"frame": 45.0}  # one of its four numbers is degrees
 CALIBRATION_HEADS, COMPARED_HEADS = 504, 1500
@@ -103,7 +104,9 @@ def export(config: Config, folder: Path, repository: Path, role: str = "face_lan
         precision = "float32"
         corpus = clay.read(Path(config.data.path))
         train, validation = crops.split(corpus, config.shape.held_out)
-        quantise.to_int8(file, small, _served(corpus, _evenly(train, CALIBRATION_HEADS), side_px), HEAT_WEIGHTS)
+        calibrating = _served(corpus, _evenly(train, CALIBRATION_HEADS), side_px)
+        quantise.to_int8(file, small, calibrating, HEAT_WEIGHTS, CLOSER_WEIGHTS)
+        quantise.store_halves(small)
         gate.admit(small, contract, None, sane, GATE_UNITS)
         heads = _evenly(validation, COMPARED_HEADS)
         if _close(*(ask(landmarker(path), corpus, heads, side_px) for path in (file, small))):

@@ -1,4 +1,4 @@
-"""The face landmarker: one trunk, three heads, and the graph that is served.
+"""The face landmarker: one trunk, a closer look at eyes, nose and mouth, three heads, and the graph that is served.
 
 Sizes: B batch, C channels, H W rows and columns, L = 68 landmarks, K = 17 action units, P = 32 x 32 places of a heat
 map. Inside `training/` crops are luma in [0, 255], `luma_B1HW` float32 of 112 px; landmarks are in units of the crop's
@@ -20,6 +20,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from training.arm.networks import FACE_PX, LUMA_WEIGHTS, Backbone, standardise
 from training.clay.corpus import MIRROR
+from training.shape.closer import FEATURES, PARTS, Closer
 
 LANDMARKS, UNITS = 68, 17
 MAP = FACE_PX // 4  # cells of the finest map along a side
@@ -34,9 +35,10 @@ class Landmarker(nn.Module):
     the units' contrast [B, K], which training alone has.
 
     The trunk is the classifiers' without its last stage, so that it can begin as one that reads expressions.
-    Landmarks: heat maps [B, L, 32, 32] at a quarter of the resolution; each landmark is the expectation of its map.
+    Landmarks: heat maps [B, L, 32, 32] at a quarter of the resolution; each landmark is the expectation of its map,
+    which `Closer` then corrects for all but the jaw's sides.
     Action units: what the fused map holds under each landmark's heat, the shape itself (moved to its centre, scaled to
-    unit size), and the coarsest map's mean. Neither changes the landmarks: their gradient stops at maps and shape.
+    unit size), the coarsest map's mean, and what the closer look saw. Their gradient stops at maps and shape.
     Contrast: the units again, but for a constant of each head, camera and light; see `losses.contrast`.
     Uncertainty: the coarsest map's mean and how wide each heat map is.
     """
@@ -52,9 +54,10 @@ class Landmarker(nn.Module):
         self.sharpen = nn.Sequential(nn.Conv2d(64, 64, 3, 1, 1, bias=False), nn.BatchNorm2d(64), nn.ReLU())
         self.heat = nn.Conv2d(64, LANDMARKS, 1)
         self.local = nn.Sequential(nn.Conv2d(64, 32, 1, bias=False), nn.BatchNorm2d(32), nn.ReLU())
+        self.closer = Closer()
         self.level = nn.BatchNorm2d(2 * LANDMARKS, affine=False)
         self.reading = nn.Sequential(
-            nn.Conv2d(32 * LANDMARKS + 2 * LANDMARKS + 256, 256, 1, bias=False),
+            nn.Conv2d(32 * LANDMARKS + 2 * LANDMARKS + 256 + PARTS * FEATURES, 256, 1, bias=False),
             nn.BatchNorm2d(256), nn.ReLU(), nn.Dropout(dropout),
         )  # fmt: skip
         self.units = nn.Sequential(nn.Conv2d(256, UNITS, 1))
@@ -73,13 +76,15 @@ class Landmarker(nn.Module):
         seen_finely = self.from_fine(fine) + self.from_finest(finest)
         fused = self.sharpen(F.pad(_twice(blended) + seen_finely, [BEYOND] * 4))
         heat_BLHW = torch.softmax(self.heat(fused).float().flatten(2), 2).unflatten(2, fused.shape[2:])
-        landmarks_BL2, spread_BL = self.expectation(heat_BLHW)
+        rough_BL2, spread_BL = self.expectation(heat_BLHW)
+        parts_BF11, correction_BL2 = self.closer(finest, rough_BL2.detach())
+        landmarks_BL2 = rough_BL2 + correction_BL2
         pooled_BC11 = coarse.mean((2, 3), keepdim=True)
         local_BPC = self.local(fused).flatten(2).transpose(1, 2)
         under_BLC = heat_BLHW.detach().flatten(2).to(local_BPC.dtype) @ local_BPC
         shape_BC11 = self.level(_normalised(landmarks_BL2.detach()).flatten(1)[:, :, None, None])
-        seen = torch.cat([under_BLC.flatten(1)[:, :, None, None].float(), shape_BC11, pooled_BC11.float()], 1)
-        read_BC11 = self.reading(seen)
+        under_BC11 = under_BLC.flatten(1)[:, :, None, None]
+        read_BC11 = self.reading(torch.cat([under_BC11.float(), shape_BC11, pooled_BC11.float(), parts_BF11], 1))
         units_BK, contrast_BK = (head(read_BC11).flatten(1).float() for head in (self.units, self.contrast))
         trust_B2 = self.trust(torch.cat([pooled_BC11.float(), spread_BL.detach()[:, :, None, None]], 1)).flatten(1)
         return landmarks_BL2, units_BK, trust_B2[:, 0].float(), trust_B2[:, 1].float(), contrast_BK
@@ -104,9 +109,10 @@ class ServedLandmarker(nn.Module):
 
     def __init__(self, network: Landmarker, frame_shape_L2: Tensor, weight_L: Tensor) -> None:
         super().__init__()
-        self.network = copy.copy(network)
-        heads = {name: rowwise(network.get_submodule(name)) for name in ("reading", "units", "trust")}
-        self.network._modules = {**network._modules, **heads}
+        self.network = copy.deepcopy(network)
+        offsets = (f"closer.{part}.offset" for part in ("eye", "nose", "mouth"))
+        for name in ("reading", "units", "trust", *offsets):
+            self.network.set_submodule(name, rowwise(self.network.get_submodule(name)))
         weight_L1 = (weight_L / weight_L.sum()).unsqueeze(1)
         mean_2 = (frame_shape_L2 * weight_L1).sum(0)
         centred_L2 = frame_shape_L2 - mean_2
@@ -147,16 +153,17 @@ class ServedLandmarker(nn.Module):
 
 
 class RowwiseConv(nn.Module):
-    """A 1x1 convolution of single cells [B, C, 1, 1] → [B, K, 1, 1] as a sum of products for each row: as a
-    convolution, once onnxruntime has laid it out anew, a row's last bits would depend on its batch."""
+    """A 1x1 convolution of single cells [B, C, 1, 1] → [B, K, 1, 1], weights times a row's column for each row: as a
+    convolution, once onnxruntime has laid it out anew, or with the rows as one matrix, a row's last bits would depend
+    on its batch."""
 
     def __init__(self, conv: nn.Conv2d) -> None:
         super().__init__()
-        self.weight = conv.weight.flatten(1)
-        self.bias = torch.zeros(len(self.weight)) if conv.bias is None else conv.bias
+        self.weight = nn.Parameter(conv.weight.detach().flatten(1))
+        self.bias = nn.Parameter(torch.zeros(len(self.weight)) if conv.bias is None else conv.bias.detach())
 
     def forward(self, x_BC11: Tensor) -> Tensor:
-        return ((x_BC11.flatten(1).unsqueeze(1) * self.weight).sum(2) + self.bias)[:, :, None, None]
+        return ((self.weight @ x_BC11.flatten(1).unsqueeze(2))[:, :, 0] + self.bias)[:, :, None, None]
 
 
 def rowwise(head: nn.Module) -> nn.Sequential:

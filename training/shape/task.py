@@ -30,6 +30,8 @@ class ShapeTask:
     def __init__(
         self, config: Config, train: Crops, validation: Crops, device: torch.device, rank: int = 0, world: int = 1
     ) -> None:
+        if not 0 <= config.model.frozen < 3 or (config.model.frozen and not config.model.init):
+            raise ValueError("model: frozen must be 0 to 2 stages, of a network that starts from another (init)")
         torch.manual_seed(config.train.seed)
         self.config, self.device, self.rank, self.world = config, device, rank, world
         self.train, self.validation = train, validation
@@ -37,6 +39,7 @@ class ShapeTask:
         if config.model.init:
             start_from(self.network, Path(config.model.init), self._example)
         self.network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.frozen = self.network.backbone.first(config.model.frozen).requires_grad_(False)
         self.parallel: nn.Module = DistributedDataParallel(self.network) if world > 1 else self.network
         self.descent = Descent(self.network, config.optimizer, config.train.epochs)
         self.unit_weight = losses.unit_weights(torch.from_numpy(train.units)).to(device)
@@ -57,6 +60,7 @@ class ShapeTask:
         batch = wear(batch, how, looks, generator)
         self.descent.set_rate(epoch + step / self.steps_per_epoch)
         self.network.train()
+        self.frozen.eval()  # its norms too are as they were
         with autocast(self.device, self.config.train.autocast):
             answer = self.parallel(batch.luma.contiguous(memory_format=torch.channels_last))
         terms = loss_terms(answer, batch, how, self.unit_weight)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -66,6 +67,19 @@ def test_too_few_heads_and_unknown_schedules_are_told(config: Config) -> None:
         method.build(replace(config, train=replace(config.train, batch=500)), ALONE)
     with pytest.raises(ValueError, match="choose cosine or exponential"):
         method.build(replace(config, optimizer=replace(config.optimizer, schedule="linear")), ALONE)
+    with pytest.raises(ValueError, match="frozen must be 0 to 2 stages"):
+        method.build(replace(config, model=replace(config.model, frozen=1)), ALONE)
+
+
+def test_frozen_stages_stay_as_they_were(config: Config, run: Path) -> None:
+    model = replace(config.model, init=str(run / "best.pt"), frozen=1)
+    task = method.build(replace(config, model=model), ALONE)
+    before = {name: value.clone() for name, value in task.network.backbone.state_dict().items()}
+    task.step(0, 0)
+    after = task.network.backbone.state_dict()
+    moved = {name for name, value in before.items() if not torch.equal(after[name], value)}
+    assert moved
+    assert not [name for name in moved if name.startswith(("stem", "stages.0.", "stages.1."))]
 
 
 def test_the_mean_shape_lies_about_the_middle_of_the_square(drawn: Corpus) -> None:
