@@ -97,7 +97,7 @@ async def read_image(request: Request, max_bytes: int) -> bytes:
     """The picture's bytes, at most `max_bytes`, of a call whose parameters stand in the query alone.
 
     Raises:
-        MienError: as `read_upload`, or BAD_PARAMETER, the JSON has more than the picture.
+        MienError: as `read_upload`, or BAD_PARAMETER, the body has more than the picture.
     """
     return (await read_upload(request, max_bytes, image_only=True)).image
 
@@ -120,9 +120,10 @@ async def read_images(request: Request, max_bytes: int, limits: FormLimits) -> l
     if _kind(request) != "multipart/form-data":
         return [await read_image(request, max_bytes)]
     try:
-        images = (await _form(request, limits.bytes, limits))[0]
+        images, fields = await _form(request, limits.bytes, limits)
     except ClientDisconnect:
         raise MienError(Kind.CANCELLED, "The caller hung up.") from None
+    _refuse(fields)
     if len(images) == 1:
         check_size(images[0], max_bytes)
     return images
@@ -144,7 +145,7 @@ async def read_upload(request: Request, max_bytes: int, *, image_only: bool = Fa
     """The picture, at most `max_bytes`, and the fields beside it.
 
     Args:
-        image_only: whether a JSON body may have nothing but the picture.
+        image_only: whether the body may have nothing but the picture.
 
     Raises:
         MienError: TOO_MANY_BYTES, MISSING_IMAGE, MALFORMED_REQUEST, UNSUPPORTED_MEDIA_TYPE, CANCELLED, BAD_PARAMETER.
@@ -155,7 +156,7 @@ async def read_upload(request: Request, max_bytes: int, *, image_only: bool = Fa
             images, fields = await _form(request, max_bytes)
             upload = Upload(images[0], fields)
         elif kind == "application/json":
-            upload = _json(await _body(request, max_bytes * 4 // 3 + _OVERHEAD_BYTES, max_bytes), image_only)
+            upload = _json(await _body(request, max_bytes * 4 // 3 + _OVERHEAD_BYTES, max_bytes))
         elif kind.startswith("image/") or kind == "application/octet-stream":
             upload = Upload(await _body(request, max_bytes, max_bytes))
         else:
@@ -166,8 +167,17 @@ async def read_upload(request: Request, max_bytes: int, *, image_only: bool = Fa
             )
     except ClientDisconnect:
         raise MienError(Kind.CANCELLED, "The caller hung up.") from None
+    if image_only:
+        _refuse(upload.fields)
     check_size(upload.image, max_bytes)
     return upload
+
+
+def _refuse(fields: Mapping[str, str]) -> None:
+    """An option that stands where it has no effect is told, not overlooked."""
+    if fields:
+        detail = "Beside 'image' the body takes nothing; options go into the query."
+        raise MienError(Kind.BAD_PARAMETER, detail, field=min(fields)[:64])
 
 
 def _kind(request: Request) -> str:
@@ -228,7 +238,7 @@ async def _form(
         await form.close()
 
 
-def _json(body: bytes, image_only: bool) -> Upload:
+def _json(body: bytes) -> Upload:
     # Before it is read: lists of lists take a hundred times their bytes. Base64 has none of these signs.
     if sum(body.count(sign) for sign in (b",", b"[", b"{")) > _MOST_MEMBERS:
         raise MienError(Kind.MALFORMED_REQUEST, 'The JSON body must be {"image": "<base64>"} and a few parameters.')
@@ -248,12 +258,6 @@ def _json(body: bytes, image_only: bool) -> Upload:
         "".join(chain.from_iterable(fields.items())).encode()
     except UnicodeEncodeError:  # half of a character, "\ud800"
         raise MienError(Kind.MALFORMED_REQUEST, "The JSON body has text that is not Unicode.") from None
-    if fields and image_only:
-        raise MienError(
-            Kind.BAD_PARAMETER,
-            "The JSON body takes only 'image'; options go into the query.",
-            field=min(fields)[:64],
-        )
     try:
         return Upload(base64.b64decode(text, validate=True), fields)
     except (binascii.Error, ValueError):

@@ -70,6 +70,13 @@ def test_text_among_the_pictures_is_refused(toy_stack: Stack, photo: bytes) -> N
     assert_problem(response, 422, "missing_image")
 
 
+@pytest.mark.parametrize("pictures", [1, 2])
+def test_an_option_in_the_form_is_refused_and_not_overlooked(toy_stack: Stack, photo: bytes, pictures: int) -> None:
+    body = assert_problem(post(toy_stack, [photo] * pictures, data={"detect": "false"}), 422, "bad_parameter")
+    assert "options go into the query" in str(body["detail"])
+    assert "detect" in str(body)
+
+
 def test_the_deadline_is_that_of_all(toy_stack: Stack, photo: bytes) -> None:
     assert_problem(post(toy_stack, [photo] * 3, headers={"request-timeout": "0.000001"}), 504, "deadline_exceeded")
 

@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 from starlette.requests import Request
 
-from services.chassis.uploads import read_upload
+from services.chassis.uploads import read_image, read_upload
 from services.errors import Kind, MienError
 
 
-def request(body: bytes) -> Request:
+def request(body: bytes, kind: str = "application/json") -> Request:
     async def receive() -> dict[str, Any]:
         return {"type": "http.request", "body": body, "more_body": False}
 
-    return Request({"type": "http", "headers": [(b"content-type", b"application/json")]}, receive)
+    return Request({"type": "http", "headers": [(b"content-type", kind.encode())]}, receive)
 
 
 @pytest.mark.parametrize(
@@ -49,6 +49,18 @@ async def test_half_a_character_is_told_and_not_passed_on(member: bytes) -> None
     with pytest.raises(MienError, match="not Unicode") as caught:
         await read_upload(request(b'{"image": "AAAA", ' + member + b"}"), 1000)
     assert caught.value.kind is Kind.MALFORMED_REQUEST
+
+
+@pytest.mark.parametrize("kind", ["application/json", "multipart/form-data; boundary=b"])
+async def test_where_options_go_into_the_query_one_in_the_body_is_told(kind: str) -> None:
+    body = b'{"image": "AAAA", "detect": false}'
+    if kind != "application/json":
+        part = b'--b\r\nContent-Disposition: form-data; name="%s"%s\r\n\r\n%s\r\n'
+        body = part % (b"image", b'; filename="a"', b"AAAA") + part % (b"detect", b"", b"false") + b"--b--\r\n"
+    with pytest.raises(MienError, match="options go into the query") as caught:
+        await read_image(request(body, kind), 10_000)
+    assert (caught.value.kind, caught.value.field) == (Kind.BAD_PARAMETER, "detect")
+    assert (await read_upload(request(body, kind), 10_000)).fields == {"detect": "false"}
 
 
 async def test_json_with_every_parameter_is_read() -> None:
