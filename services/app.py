@@ -118,8 +118,7 @@ def wire(settings: Settings, roles: tuple[str, ...], lifecycle: server.Lifecycle
         admission = _single(settings)
         several = SeveralPhotos(pipeline, admission, metrics, limits.max_bytes)
         routes = gateway_rest.routes(pipeline, several, generation, limits.max_bytes, _form_limits(settings))
-        register = partial(gateway_rpc.register, servicer)
-        gateway = make("gateway", routes, gateway_rpc.NAMES, register, admission)
+        gateway = make("gateway", routes, gateway_rpc.NAMES, partial(gateway_rpc.register, servicer), admission)
         history = History(metrics)
         parts.start.append(history.start)
         parts.close.append(history.close)
@@ -260,6 +259,7 @@ def _service(
         patient=rpc.Terms(patient, settings.stream_timeout_s),
         streams=rpc.Terms(streams, math.inf),
         guard=ways.calls,
+        max_message_bytes=settings.max_message_bytes,
     )
     return server.Service(
         name,

@@ -114,6 +114,7 @@ async def serving(
         single=Terms(single, LATE_S),
         patient=Terms(patient, LATE_S),
         streams=Terms(Admission(max_streams, "streams"), math.inf),
+        max_message_bytes=message_bytes,
     )
     server = grpc.aio.server(interceptors=[edge], options=[("grpc.max_receive_message_length", message_bytes)])
     mien_pb2_grpc.add_GatewayServicer_to_server(toy, server)

@@ -32,6 +32,10 @@ DOMAIN = "mien"
 _MARGIN_S = 0.005  # what a reply needs to travel back
 _PATIENT = "mien-patient"  # metadata: "1" where the call is an item of a stream
 _NO_MESSAGE = object()
+_TOO_LARGE = (
+    "The answer would have {:,} bytes, and a message at most {:,}. "
+    "Ask for less at once: fewer faces or steps, or smaller crops."
+)
 _FREE = frozenset({"ListModels"})  # nobody waits for these
 _LEAST_WAIT_S = 0.05  # between two tries of a patient call
 
@@ -53,7 +57,15 @@ class Edge(grpc.aio.ServerInterceptor):  # type: ignore[misc]
     """The outermost layer of a call. Health and reflection pass untouched."""
 
     def __init__(
-        self, service: str, metrics: Metrics, *, single: Terms, patient: Terms, streams: Terms, guard: Guard = OPEN
+        self,
+        service: str,
+        metrics: Metrics,
+        *,
+        single: Terms,
+        patient: Terms,
+        streams: Terms,
+        guard: Guard = OPEN,
+        max_message_bytes: int = 0,
     ) -> None:
         """Prepare to.
 
@@ -62,8 +74,9 @@ class Edge(grpc.aio.ServerInterceptor):  # type: ignore[misc]
             patient: of unary calls that are items of a stream at another service: they take no place from the others.
             streams: of streams as a whole; their items have terms of their own.
             guard: who may call.
+            max_message_bytes: of an answer (0: no limit); the messages of a stream are its own affair.
         """
-        self.guard = guard
+        self.guard, self._max_message_bytes = guard, max_message_bytes
         self.service, self.metrics, self.single, self.patient, self.streams = service, metrics, single, patient, streams
 
     async def intercept_service(
@@ -165,6 +178,9 @@ class Edge(grpc.aio.ServerInterceptor):  # type: ignore[misc]
                 if waits:
                     place.begin()
                 reply = await inner(message, context)
+                # gRPC would break the call off with words for whoever runs the service
+                if terms is not self.streams and 0 < self._max_message_bytes < (size := reply.ByteSize()):
+                    raise MienError(Kind.TOO_MANY_BYTES, _TOO_LARGE.format(size, self._max_message_bytes))
                 place.answered = True
                 return reply
 

@@ -77,3 +77,16 @@ async def test_who_hangs_up_before_its_answer_leaves_nothing_behind(caplog: pyte
 def _in_flight(served: Served) -> float:
     labels = {"service": "gateway", "transport": "grpc"}
     return served.metrics.registry.get_sample_value("mien_requests_in_flight", labels) or 0
+
+
+async def test_an_answer_that_no_message_can_hold_says_what_to_ask_for() -> None:
+    async with serving(message_bytes=1 << 20) as served, stub_of(served) as stub:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await stub.Classify(pb.GatewayClassifyRequest(image=b"1", model="large"), timeout=LATE_S)
+        error = error_of(caught.value)
+        assert error.kind is Kind.TOO_MANY_BYTES
+        assert "Ask for less at once" in error.detail
+        assert served.single.in_flight == 0
+    async with serving(message_bytes=3 << 20) as served, stub_of(served) as stub:
+        reply = await stub.Classify(pb.GatewayClassifyRequest(image=b"1", model="large"), timeout=LATE_S)
+        assert reply.ByteSize() > 1 << 20
