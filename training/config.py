@@ -33,7 +33,7 @@ class Data:
     statues: tuple[str, ...] = ()
     statues_share: float = 0.0
     statues_test: tuple[str, ...] = ()
-    landmarker: str = "model_repository/face_landmarker/3/model.onnx"
+    landmarker: str = "model_repository/face_landmarker/4/model.onnx"
 
 
 @dataclass(frozen=True, slots=True)

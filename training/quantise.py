@@ -101,7 +101,7 @@ def to_float16(source: Path, target: Path) -> None:
     strip(target)
 
 
-def store_halves(path: Path, at_least: int = 100_000) -> None:
+def store_halves(path: Path, at_least: int = 10_000) -> None:
     """Store weights of so many numbers in 16 bits; they are made 32 again when the file is loaded, so that it is
     smaller and no slower."""
     model = onnx.load(path)

@@ -36,7 +36,7 @@ class Statues:
     train: str = "~/.cache/mien/clay/train"
     test: str = "~/.cache/mien/clay/test"
     rows: int = 0
-    landmarker: str = "model_repository/face_landmarker/3/model.onnx"
+    landmarker: str = "model_repository/face_landmarker/4/model.onnx"
 
 
 @dataclass(frozen=True, slots=True)

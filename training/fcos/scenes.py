@@ -35,7 +35,7 @@ class Scenes:
     faces: str = "../shared/data/ferplus"
     backgrounds: str = "../shared/data/backgrounds"
     teacher: str = "../shared/data/yunet/face_detection_yunet_2023mar.onnx"
-    landmarker: str = "model_repository/face_landmarker/3/model.onnx"
+    landmarker: str = "model_repository/face_landmarker/4/model.onnx"
     photos: tuple[str, ...] = ("../shared/data/statue_photos", "../shared/data/people_photos")
     side_px: int = 320
     canvases: int = 8000

@@ -51,7 +51,7 @@ class Generation:
     people: str = ""
     people_units: str = ""
     people_share: float = 0.25
-    landmarker: str = "model_repository/face_landmarker/3/model.onnx"
+    landmarker: str = "model_repository/face_landmarker/4/model.onnx"
     classifier: str = "model_repository/expression_classifier/11/model.onnx"
     images: int = 0
     held_out: float = 0.08

@@ -28,7 +28,8 @@ EYE = (17, 18, 19, 20, 21, 36, 37, 38, 39, 40, 41)  # the person's right one, wi
 OTHER_EYE = tuple(int(MIRROR[at]) for at in EYE)
 NOSE = tuple(range(27, 36))
 MOUTH = (6, 7, 8, 9, 10, *range(48, 68))
-EYE_SIDE, NOSE_SIDE, MOUTH_SIDE = 1.25, 1.8, 1.8
+CHOSEN = (EYE, OTHER_EYE, NOSE, MOUTH)
+SIDES = (1.25, 1.25, 1.8, 1.8)
 
 # While training a part is cut as much beside its place and as much too large or small (deviations, in its sides).
 _SHIFT, _GROWTH = 0.04, 0.06
@@ -60,39 +61,30 @@ class Closer(nn.Module):
         super().__init__()
         self.eye, self.nose, self.mouth = Part(len(EYE)), Part(len(NOSE)), Part(len(MOUTH))
         steps_P = (torch.arange(CELLS) + 0.5) / CELLS - 0.5
-        across_QP = torch.stack([-steps_P if mirrored else steps_P for _, _, _, mirrored in self.parts()])
+        across_QP = torch.stack([steps_P, -steps_P, steps_P, steps_P])  # the left eye is seen mirrored
+        self.register_buffer("sides", torch.tensor(SIDES), persistent=False)
         self.register_buffer("steps", steps_P, persistent=False)
         self.register_buffer("steps_across", across_QP, persistent=False)
+        self.register_buffer("across", torch.tensor([-1.0, 1.0]), persistent=False)
 
     def forward(self, map_BCHH: Tensor, landmarks_BL2: Tensor) -> tuple[Tensor, Tensor]:
         apart_BL2 = landmarks_BL2 - landmarks_BL2.mean(1, keepdim=True)
         size_B1 = (apart_BL2 * apart_BL2).sum(2).mean(1, keepdim=True).clamp(min=1e-8).sqrt()
-        middles, sides = [], []
-        for _, chosen, side, _ in self.parts():
-            middles.append(landmarks_BL2[:, chosen].mean(1))
-            sides.append(size_B1 * side)
-        middle_BQ2, side_BQ = torch.stack(middles, 1), torch.cat(sides, 1)
+        middle_BQ2 = torch.stack([landmarks_BL2[:, chosen].mean(1) for chosen in CHOSEN], 1)
+        side_BQ = size_B1 * self.sides
         if self.training:
             side_BQ = side_BQ * torch.exp(_GROWTH * torch.randn_like(side_BQ))
             middle_BQ2 = middle_BQ2 + _SHIFT * side_BQ.unsqueeze(2) * torch.randn_like(middle_BQ2)
-        pictures = self.cut(map_BCHH, middle_BQ2, side_BQ).unbind(2)
-        features, correction_BL2 = [], torch.zeros_like(landmarks_BL2)
-        for at, (part, chosen, _, mirrored) in enumerate(self.parts()):
-            seen_BF11, offset_BN2 = part(pictures[at])
-            if mirrored:
-                offset_BN2 = torch.stack([-offset_BN2[:, :, 0], offset_BN2[:, :, 1]], 2)
-            features.append(seen_BF11)
+        right, left, nose, mouth = self.cut(map_BCHH, middle_BQ2, side_BQ).unbind(2)
+        # both eyes as one batch, so that the graph has their network once
+        seen_both, offset_both = (each.unflatten(0, (2, -1)) for each in self.eye(torch.cat([right, left])))
+        seen_nose, offset_nose = self.nose(nose)
+        seen_mouth, offset_mouth = self.mouth(mouth)
+        offsets = (offset_both[0], offset_both[1] * self.across, offset_nose, offset_mouth)
+        correction_BL2 = torch.zeros_like(landmarks_BL2)
+        for at, (offset_BN2, chosen) in enumerate(zip(offsets, CHOSEN, strict=True)):
             correction_BL2 = correction_BL2 + _placed(offset_BN2 * side_BQ[:, at, None, None], chosen)
-        return torch.cat(features, 1), correction_BL2
-
-    def parts(self) -> tuple[tuple[Part, tuple[int, ...], float, bool], ...]:
-        """Of each part its network, its landmarks, its side, and whether it is seen mirrored."""
-        return (
-            (self.eye, EYE, EYE_SIDE, False),
-            (self.eye, OTHER_EYE, EYE_SIDE, True),
-            (self.nose, NOSE, NOSE_SIDE, False),
-            (self.mouth, MOUTH, MOUTH_SIDE, False),
-        )
+        return torch.cat([seen_both[0], seen_both[1], seen_nose, seen_mouth], 1), correction_BL2
 
     def cut(self, map_BCHH: Tensor, middle_BQ2: Tensor, side_BQ: Tensor) -> Tensor:
         """The Q = 4 squares [B, C, Q, P, P] about `middle_BQ2` of `side_BQ`, in units of the crop's side, interpolated

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from training.clay.corpus import MIRROR
-from training.shape.closer import CELLS, EYE, EYE_SIDE, FEATURES, MOUTH, NOSE, OTHER_EYE, Closer
+from training.shape.closer import CELLS, EYE, FEATURES, MOUTH, NOSE, OTHER_EYE, SIDES, Closer
 
 
 @pytest.fixture
@@ -66,8 +66,8 @@ def test_corrections_are_in_units_of_the_crop_and_mirrored_for_the_left_eye(clos
         layer.bias[:2] = torch.tensor([0.1, 0.2])  # the brow's outer end
         correction = closer(maps, landmarks)[1][0].numpy()
     size = float((landmarks - landmarks.mean(1, keepdim=True)).square().sum(2).mean().sqrt())
-    np.testing.assert_allclose(correction[17], np.array([0.1, 0.2]) * EYE_SIDE * size, rtol=1e-4)
-    np.testing.assert_allclose(correction[26], np.array([-0.1, 0.2]) * EYE_SIDE * size, rtol=1e-4)
+    np.testing.assert_allclose(correction[17], np.array([0.1, 0.2]) * SIDES[0] * size, rtol=1e-4)
+    np.testing.assert_allclose(correction[26], np.array([-0.1, 0.2]) * SIDES[0] * size, rtol=1e-4)
     assert not np.delete(correction, [17, 26], 0).any()
 
 
