@@ -58,6 +58,7 @@ def join() -> Process:
 def leave() -> None:
     """Part from the other processes; call it once, when nothing more is to be trained."""
     if dist.is_initialized():
+        dist.barrier()  # who left while another still talks would end that one's threads, and with them its process
         dist.destroy_process_group()
 
 
